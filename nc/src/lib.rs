@@ -1,1 +1,2 @@
-//! Placeholder.
+//! Node controller: instances on one machine.
+pub mod hypervisor;

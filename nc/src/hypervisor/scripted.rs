@@ -1,0 +1,1 @@
+//! A hypervisor in memory, with faults on demand.
