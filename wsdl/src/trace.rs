@@ -1,0 +1,72 @@
+//! The timed trace of a request: each tier keeps its spans in a ring and gives them out when the
+//! tier above asks (`DescribeTrace`). It knows nothing of what the spans are about.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// Spans kept per tier; at some 200 bytes each this is about 4 MB.
+const RING: usize = 20_000;
+
+/// One named, timed piece of a request in one tier.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// The request it belongs to.
+    pub request_id: String,
+    /// Its own id; a call's span bears the call's wsa:MessageID.
+    pub id: String,
+    /// The span it is part of, perhaps in the tier above.
+    pub parent: Option<String>,
+    /// Which tier: `clc`, `cc:NAME`, `nc:NAME`.
+    pub tier: String,
+    /// What is done; a stable, documented name.
+    pub name: String,
+    /// To what: an instance, a node.
+    pub detail: Option<String>,
+    /// When it began, in microseconds since the Unix epoch, by this machine's clock.
+    pub start: i64,
+    /// How long it took, in microseconds, by the monotonic clock.
+    pub duration: i64,
+    /// `ok`, or how it failed.
+    pub outcome: String,
+}
+
+/// Where one tier keeps the spans of its latest requests.
+#[derive(Debug)]
+pub struct Recorder {
+    tier: String,
+    ring: Mutex<VecDeque<Span>>,
+}
+
+impl Recorder {
+    /// A recorder for the tier of that name.
+    pub fn new(tier: impl Into<String>) -> Self {
+        Self { tier: tier.into(), ring: Mutex::new(VecDeque::new()) }
+    }
+
+    /// The tier's name.
+    pub fn tier(&self) -> &str {
+        &self.tier
+    }
+
+    /// Keeps a span; the oldest goes when the ring is full.
+    pub fn record(&self, span: Span) {
+        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        if ring.len() == RING {
+            ring.pop_front();
+        }
+        ring.push_back(span);
+    }
+
+    /// The spans of one request, in the order in which they ended.
+    pub fn of(&self, request_id: &str) -> Vec<Span> {
+        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
+        ring.iter().filter(|span| span.request_id == request_id).cloned().collect()
+    }
+}
+
+/// The present moment in microseconds since the Unix epoch.
+pub fn now_micros() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
