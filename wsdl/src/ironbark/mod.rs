@@ -1,0 +1,28 @@
+//! What the 2.0.1 wire lacks: the operations of `contract/ironbark.wsdl`, one struct a message. Asked
+//! only of peers that say they know it (a peer that faults on DescribeNode or DescribeCluster does
+//! not). A node serves DescribeNode, StopInstance, StartInstance and DescribeTrace; a cluster the
+//! others and DescribeTrace too.
+
+mod cluster;
+mod node;
+mod trace;
+
+pub use cluster::*;
+pub use node::*;
+pub use trace::*;
+
+use crate::marshal::operations;
+use crate::service::Service;
+
+operations! {
+    Service::Ironbark, status: text,
+    DescribeNode => DescribeNodeResponse "DescribeNode",
+    StopInstance => StopInstanceResponse "StopInstance",
+    StartInstance => StartInstanceResponse "StartInstance",
+    DescribeCluster => DescribeClusterResponse "DescribeCluster",
+    StopInstances => StopInstancesResponse "StopInstances",
+    StartInstances => StartInstancesResponse "StartInstances",
+    RegisterNode => RegisterNodeResponse "RegisterNode",
+    DeregisterNode => DeregisterNodeResponse "DeregisterNode",
+    DescribeTrace => DescribeTraceResponse "DescribeTrace",
+}
