@@ -8,7 +8,12 @@
 //! * what could not be asked is never an answer: see [`HypervisorError`];
 //! * events are hints that something may have changed. The truth is [`Hypervisor::inventory`].
 
+pub mod accel;
+pub mod domain_read;
+pub mod domain_xml;
+pub mod events;
 pub mod scripted;
+pub mod worker;
 
 use std::fmt;
 use std::future::Future;
@@ -113,11 +118,7 @@ pub struct DomainSpec {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Boot {
     /// The hypervisor loads the kernel itself (EKI and ERI of EC2).
-    Kernel {
-        kernel: PathBuf,
-        ramdisk: Option<PathBuf>,
-        cmdline: String,
-    },
+    Kernel { kernel: PathBuf, ramdisk: Option<PathBuf>, cmdline: String },
     /// The firmware boots from the first disk.
     Disk,
 }
@@ -149,11 +150,7 @@ pub enum DiskFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Nic {
     /// A tap device of that name, made by the hypervisor and plugged into the bridge.
-    Bridge {
-        bridge: String,
-        mac: String,
-        tap: String,
-    },
+    Bridge { bridge: String, mac: String, tap: String },
     /// User-mode network: needs no rights; the guest reaches out, nothing reaches in.
     User { mac: String },
 }
@@ -240,7 +237,9 @@ pub enum Event {
     /// A connection stands, for the first time or again.
     Connected,
     /// No calls succeed until `Connected`; says nothing about the domains.
-    Disconnected { reason: String },
+    Disconnected {
+        reason: String,
+    },
     /// Everything, taken right after each `Connected`.
     Inventory(Inventory),
     /// A call whose caller had stopped waiting has ended.
