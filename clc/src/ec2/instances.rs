@@ -1,0 +1,419 @@
+//! Instances: what is shown of one, and the requests that describe and change those that exist.
+//! Making one is in [`super::run`].
+
+use jiff::Timestamp;
+
+use super::filters::{Filtered, Filters, Values};
+use super::{Done, Page, Tag, ids};
+use crate::error::{Code, Ec2Error};
+use crate::front::{Action, Params, Reply, Writer};
+
+/// An instance's state as EC2 clients know it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum InstanceState {
+    Pending,
+    Running,
+    ShuttingDown,
+    Terminated,
+    Stopping,
+    Stopped,
+}
+
+impl InstanceState {
+    /// EC2's number and name of it. (2.0.1's own "buried" was 64, which is "stopping": never sent.)
+    fn entry(self) -> (i64, &'static str) {
+        match self {
+            InstanceState::Pending => (0, "pending"),
+            InstanceState::Running => (16, "running"),
+            InstanceState::ShuttingDown => (32, "shutting-down"),
+            InstanceState::Terminated => (48, "terminated"),
+            InstanceState::Stopping => (64, "stopping"),
+            InstanceState::Stopped => (80, "stopped"),
+        }
+    }
+
+    /// EC2's number of it.
+    pub fn code(self) -> i64 {
+        self.entry().0
+    }
+
+    /// EC2's name of it.
+    pub fn name(self) -> &'static str {
+        self.entry().1
+    }
+
+    fn write(self, element: &str, w: &mut Writer) {
+        w.element(element, |w| {
+            w.number("code", self.code());
+            w.text("name", self.name());
+        });
+    }
+}
+
+/// Why an instance is in its state: `Client.UserInitiatedShutdown`, `Server.InternalError`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateReason {
+    pub code: String,
+    pub message: String,
+}
+
+/// A security group of a reservation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// `sg-...`
+    pub id: String,
+    pub name: String,
+}
+
+impl Group {
+    /// Writes `groupSet`. Before 2011-01-01 `groupId` held the *name*.
+    fn write_set(groups: &[Group], w: &mut Writer) {
+        let named = !w.version().at_least("2011-01-01");
+        w.set("groupSet", groups, |w, group| {
+            w.text("groupId", if named { &group.name } else { &group.id });
+            w.query_only(|w| w.text("groupName", &group.name));
+        });
+    }
+}
+
+/// The instances of one RunInstances, and who ran them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    pub reservation_id: String,
+    /// The user's name.
+    pub owner_id: String,
+    pub groups: Vec<Group>,
+    /// At least one.
+    pub instances: Vec<Instance>,
+}
+
+impl Reservation {
+    /// Writes what RunInstances answers, and what an item of DescribeInstances holds.
+    pub(super) fn write(&self, w: &mut Writer) {
+        w.text("reservationId", &self.reservation_id);
+        w.text("ownerId", &self.owner_id);
+        Group::write_set(&self.groups, w);
+        w.set("instancesSet", &self.instances, |w, instance| instance.write(self, w));
+    }
+}
+
+/// What is shown of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Instance {
+    pub instance_id: String,
+    pub image_id: String,
+    pub state: InstanceState,
+    /// Names; empty while unknown. Clients print them, so an address does when there is no name.
+    pub private_dns_name: String,
+    pub dns_name: String,
+    /// Why the state last changed, for people; empty if there is nothing to say.
+    pub reason: String,
+    pub state_reason: Option<StateReason>,
+    pub key_name: Option<String>,
+    /// Its place in its reservation, from 0.
+    pub launch_index: u32,
+    pub instance_type: String,
+    pub launch_time: Timestamp,
+    /// The cluster's name.
+    pub availability_zone: String,
+    pub kernel_id: Option<String>,
+    pub ramdisk_id: Option<String>,
+    pub private_ip_address: Option<String>,
+    pub ip_address: Option<String>,
+    /// `x86_64`
+    pub architecture: String,
+    pub root_device_type: RootDevice,
+    pub root_device_name: Option<String>,
+    pub client_token: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+/// Where an instance's root disk lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RootDevice {
+    /// On the node's own disk.
+    InstanceStore,
+}
+
+impl RootDevice {
+    /// EC2's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            RootDevice::InstanceStore => "instance-store",
+        }
+    }
+}
+
+impl Instance {
+    fn write(&self, reservation: &Reservation, w: &mut Writer) {
+        w.text("instanceId", &self.instance_id);
+        w.text("imageId", &self.image_id);
+        self.state.write("instanceState", w);
+        w.text("privateDnsName", &self.private_dns_name);
+        w.text("dnsName", &self.dns_name);
+        w.text("reason", &self.reason);
+        w.optional("keyName", self.key_name.as_deref());
+        w.number("amiLaunchIndex", i64::from(self.launch_index));
+        w.texts("productCodes", Vec::<String>::new());
+        w.text("instanceType", &self.instance_type);
+        w.time("launchTime", self.launch_time);
+        w.element("placement", |w| {
+            w.text("availabilityZone", &self.availability_zone);
+            w.query_only(|w| {
+                w.text("groupName", "");
+                w.text("tenancy", "default");
+            });
+        });
+        w.optional("kernelId", self.kernel_id.as_deref());
+        w.optional("ramdiskId", self.ramdisk_id.as_deref());
+        w.element("monitoring", |w| w.text("state", "disabled"));
+        w.optional("privateIpAddress", self.private_ip_address.as_deref());
+        w.optional("ipAddress", self.ip_address.as_deref());
+        w.query_only(|w| Group::write_set(&reservation.groups, w));
+        if let Some(reason) = &self.state_reason {
+            w.element("stateReason", |w| {
+                w.text("code", &reason.code);
+                w.text("message", &reason.message);
+            });
+        }
+        self.write_machine(w);
+    }
+
+    fn write_machine(&self, w: &mut Writer) {
+        w.text("architecture", &self.architecture);
+        w.text("rootDeviceType", self.root_device_type.name());
+        w.optional("rootDeviceName", self.root_device_name.as_deref());
+        w.texts("blockDeviceMapping", Vec::<String>::new());
+        w.since("2010-06-15", |w| w.text("virtualizationType", "hvm"));
+        w.since("2010-08-31", |w| w.optional("clientToken", self.client_token.as_deref()));
+        Tag::write_set(&self.tags, w);
+        w.query_only(|w| {
+            w.text("hypervisor", "kvm");
+            w.boolean("ebsOptimized", false);
+            w.texts("networkInterfaceSet", Vec::<String>::new());
+        });
+    }
+}
+
+/// An instance with its reservation, as filters see it.
+#[derive(Debug)]
+pub struct Placed<'a> {
+    reservation: &'a Reservation,
+    instance: &'a Instance,
+}
+
+fn one(value: impl ToString) -> Vec<String> {
+    vec![value.to_string()]
+}
+
+fn maybe(value: &Option<String>) -> Vec<String> {
+    value.iter().cloned().collect()
+}
+
+impl Filtered for Placed<'_> {
+    const TAGGED: bool = true;
+
+    fn field(name: &str) -> Option<Values<Self>> {
+        let values: Values<Self> = match name {
+            "instance-id" => |it| one(&it.instance.instance_id),
+            "instance-state-name" => |it| one(it.instance.state.name()),
+            "instance-state-code" => |it| one(it.instance.state.code()),
+            "instance-type" => |it| one(&it.instance.instance_type),
+            "image-id" => |it| one(&it.instance.image_id),
+            "kernel-id" => |it| maybe(&it.instance.kernel_id),
+            "ramdisk-id" => |it| maybe(&it.instance.ramdisk_id),
+            "key-name" => |it| maybe(&it.instance.key_name),
+            "reservation-id" => |it| one(&it.reservation.reservation_id),
+            "owner-id" => |it| one(&it.reservation.owner_id),
+            "availability-zone" => |it| one(&it.instance.availability_zone),
+            "private-ip-address" => |it| maybe(&it.instance.private_ip_address),
+            "ip-address" => |it| maybe(&it.instance.ip_address),
+            "dns-name" => |it| one(&it.instance.dns_name),
+            "private-dns-name" => |it| one(&it.instance.private_dns_name),
+            "client-token" => |it| maybe(&it.instance.client_token),
+            "group-name" | "instance.group-name" => {
+                |it| it.reservation.groups.iter().map(|group| group.name.clone()).collect()
+            }
+            "group-id" | "instance.group-id" => {
+                |it| it.reservation.groups.iter().map(|group| group.id.clone()).collect()
+            }
+            "architecture" => |it| one(&it.instance.architecture),
+            "launch-time" => |it| one(format!("{:.3}", it.instance.launch_time)),
+            "launch-index" => |it| one(it.instance.launch_index),
+            "monitoring-state" => |_| one("disabled"),
+            "root-device-type" => |it| one(it.instance.root_device_type.name()),
+            "root-device-name" => |it| maybe(&it.instance.root_device_name),
+            "hypervisor" => |_| one("kvm"),
+            "virtualization-type" => |_| one("hvm"),
+            "tenancy" => |_| one("default"),
+            "state-reason-code" => |it| it.instance.state_reason.iter().map(|reason| reason.code.clone()).collect(),
+            // A cloud without networks of the users' own, and without Windows, matches none.
+            "vpc-id" | "subnet-id" | "platform" => |_| Vec::new(),
+            _ => return None,
+        };
+        Some(values)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.instance.tags
+    }
+}
+
+/// Which instances are there, and how they are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeInstances {
+    /// Only these, each of which must exist; all if empty.
+    pub instance_ids: Vec<String>,
+    pub filters: Filters,
+    pub page: Page,
+}
+
+impl Action for DescribeInstances {
+    const NAME: &'static str = "DescribeInstances";
+    type Response = DescribeInstancesResponse;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        let instance_ids = ids::instance_ids(params)?;
+        let page = Page::parse(params)?;
+        if !instance_ids.is_empty() && page.max_results.is_some() {
+            let text = "The parameter InstanceId cannot be used with the parameter MaxResults";
+            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
+        }
+        Ok(Self { instance_ids, filters: Filters::parse::<Placed>(params)?, page })
+    }
+}
+
+impl DescribeInstances {
+    /// The answer out of everything the caller may see: filtered, in a stable order, in pages.
+    /// (That every id in `instance_ids` exists is for the action to check.)
+    pub fn answer(&self, all: Vec<Reservation>) -> DescribeInstancesResponse {
+        let kept = all.into_iter().filter_map(|reservation| self.part_of(reservation)).collect();
+        let (reservations, next_token) =
+            self.page.cut(kept, |reservation: &Reservation| reservation.reservation_id.clone());
+        DescribeInstancesResponse { reservations, next_token }
+    }
+
+    /// A reservation with only the instances that were asked for; `None` if that leaves none.
+    fn part_of(&self, reservation: Reservation) -> Option<Reservation> {
+        let asked =
+            |instance: &Instance| self.instance_ids.is_empty() || self.instance_ids.contains(&instance.instance_id);
+        let keep: Vec<bool> = reservation
+            .instances
+            .iter()
+            .map(|instance| asked(instance) && self.filters.pass(&Placed { reservation: &reservation, instance }))
+            .collect();
+        let mut keep = keep.into_iter();
+        let mut reservation = reservation;
+        reservation.instances.retain(|_| keep.next().unwrap_or(false));
+        (!reservation.instances.is_empty()).then_some(reservation)
+    }
+}
+
+/// The instances that were asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DescribeInstancesResponse {
+    pub reservations: Vec<Reservation>,
+    /// Leads to the next page, if there is one.
+    pub next_token: Option<String>,
+}
+
+impl Reply for DescribeInstancesResponse {
+    fn write(&self, w: &mut Writer) {
+        w.set("reservationSet", &self.reservations, |w, reservation| reservation.write(w));
+        w.query_only(|w| w.optional("nextToken", self.next_token.as_deref()));
+    }
+}
+
+/// Restarts instances: all of them, or none if one of them cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RebootInstances {
+    /// At least one.
+    pub instance_ids: Vec<String>,
+}
+
+impl Action for RebootInstances {
+    const NAME: &'static str = "RebootInstances";
+    type Response = Done;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self { instance_ids: ids::some_instance_ids(params)? })
+    }
+}
+
+/// Ends instances for good. Repeating it is fine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminateInstances {
+    /// At least one.
+    pub instance_ids: Vec<String>,
+}
+
+impl Action for TerminateInstances {
+    const NAME: &'static str = "TerminateInstances";
+    type Response = StateChanges;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self { instance_ids: ids::some_instance_ids(params)? })
+    }
+}
+
+/// Shuts instances down and keeps their disks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StopInstances {
+    /// At least one.
+    pub instance_ids: Vec<String>,
+    /// Without asking the guest.
+    pub force: bool,
+}
+
+impl Action for StopInstances {
+    const NAME: &'static str = "StopInstances";
+    type Response = StateChanges;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        if params.boolean("Hibernate")?.unwrap_or(false) {
+            return Err(Ec2Error::new(
+                Code::UnsupportedOperation,
+                "Instances cannot hibernate here; stop them without Hibernate",
+            ));
+        }
+        Ok(Self { instance_ids: ids::some_instance_ids(params)?, force: params.boolean("Force")?.unwrap_or(false) })
+    }
+}
+
+/// Starts stopped instances again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StartInstances {
+    /// At least one.
+    pub instance_ids: Vec<String>,
+}
+
+impl Action for StartInstances {
+    const NAME: &'static str = "StartInstances";
+    type Response = StateChanges;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self { instance_ids: ids::some_instance_ids(params)? })
+    }
+}
+
+/// How one instance's state changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChange {
+    pub instance_id: String,
+    pub current: InstanceState,
+    pub previous: InstanceState,
+}
+
+/// How the states of the instances changed, in the order of the request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StateChanges(pub Vec<StateChange>);
+
+impl Reply for StateChanges {
+    fn write(&self, w: &mut Writer) {
+        w.set("instancesSet", &self.0, |w, change| {
+            w.text("instanceId", &change.instance_id);
+            change.current.write("currentState", w);
+            change.previous.write("previousState", w);
+        });
+    }
+}

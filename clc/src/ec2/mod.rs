@@ -1,0 +1,35 @@
+//! EC2's requests and responses, a file per noun: what each action takes and gives, in the words of
+//! the EC2 contract. Reading them from parameters and writing them as XML is here; what they do is
+//! in `actions`. Nothing here knows the store, the clusters, or a door.
+
+pub mod admin;
+pub mod console;
+pub mod filters;
+pub mod ids;
+pub mod images;
+pub mod instances;
+pub mod keys;
+pub mod page;
+pub mod run;
+pub mod tags;
+pub mod types;
+mod version;
+pub mod zones;
+
+pub use filters::Filters;
+pub use page::Page;
+pub use tags::Tag;
+pub use version::Version;
+
+use crate::front::{Reply, Writer};
+
+/// The answer of actions that only say that they did it: `<return>true</return>`. What is not done
+/// is an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done;
+
+impl Reply for Done {
+    fn write(&self, w: &mut Writer) {
+        w.boolean("return", true);
+    }
+}

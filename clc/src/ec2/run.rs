@@ -1,0 +1,189 @@
+//! RunInstances: the one request that makes instances.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use super::instances::Reservation;
+use super::{Tag, ids};
+use crate::error::{Code, Ec2Error};
+use crate::front::{Action, Params, Reply, Writer};
+
+/// Bytes of user data, decoded: EC2's limit.
+const MAX_USER_DATA: usize = 16 * 1024;
+
+/// Instances in one request; more is surely a slip.
+const MAX_COUNT: i64 = 1000;
+
+/// Starts new instances of one image.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RunInstances {
+    pub image_id: String,
+    /// Fewer than these are refused; at least 1.
+    pub min_count: u32,
+    /// As many as this, if there is room; at least `min_count`.
+    pub max_count: u32,
+    pub key_name: Option<String>,
+    /// Names of security groups (`SecurityGroup.N`); Query clients may give ids
+    /// (`SecurityGroupId.N`), which stand in `security_group_ids`.
+    pub security_groups: Vec<String>,
+    pub security_group_ids: Vec<String>,
+    /// Decoded; reaches the guest as it is.
+    pub user_data: Option<Vec<u8>>,
+    /// `m1.small` if the client does not say: EC2's and 2.0.1's default.
+    pub instance_type: String,
+    /// The zone; any if the client does not say, or says 2.0.1's `default`.
+    pub availability_zone: Option<String>,
+    pub kernel_id: Option<String>,
+    pub ramdisk_id: Option<String>,
+    /// Same token and same request: same reservation.
+    pub client_token: Option<String>,
+    /// Tags for the instances.
+    pub tags: Vec<Tag>,
+}
+
+impl Action for RunInstances {
+    const NAME: &'static str = "RunInstances";
+    type Response = RunInstancesResponse;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        refuse_unsupported(params)?;
+        let min_count = params.required_integer("MinCount", 1..=MAX_COUNT)?;
+        let max_count = params.required_integer("MaxCount", 1..=MAX_COUNT)?;
+        if max_count < min_count {
+            let text = format!("MinCount ({min_count}) must not be greater than MaxCount ({max_count})");
+            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
+        }
+        Ok(Self {
+            image_id: ids::image_id(params.required("ImageId")?)?,
+            min_count: u32::try_from(min_count).expect("checked to be from 1 to 1000"),
+            max_count: u32::try_from(max_count).expect("checked to be from 1 to 1000"),
+            key_name: params.text("KeyName"),
+            security_groups: params.list("SecurityGroup"),
+            security_group_ids: params.list("SecurityGroupId"),
+            user_data: user_data(params)?,
+            instance_type: params.text("InstanceType").unwrap_or_else(|| "m1.small".to_string()),
+            availability_zone: params.text("Placement.AvailabilityZone").filter(|zone| zone != "default"),
+            kernel_id: ids::optional_image_id(params, "KernelId")?,
+            ramdisk_id: ids::optional_image_id(params, "RamdiskId")?,
+            client_token: client_token(params)?,
+            tags: Tag::specified(params, "instance")?,
+        })
+    }
+}
+
+/// Asks for what this cloud cannot do are refused rather than dropped: a client that asked for a
+/// network or a disk must not get an instance without.
+fn refuse_unsupported(params: &Params) -> Result<(), Ec2Error> {
+    for name in [
+        "SubnetId",
+        "PrivateIpAddress",
+        "IamInstanceProfile.Arn",
+        "IamInstanceProfile.Name",
+        "LaunchTemplate.LaunchTemplateId",
+        "LaunchTemplate.LaunchTemplateName",
+    ] {
+        if params.optional(name).is_some() {
+            return Err(Ec2Error::new(
+                Code::Unsupported,
+                format!("{name} is not supported by this cloud; leave it out"),
+            ));
+        }
+    }
+    if params.boolean("DisableApiTermination")?.unwrap_or(false) {
+        let text = "DisableApiTermination is not supported by this cloud; leave it out";
+        return Err(Ec2Error::new(Code::Unsupported, text));
+    }
+    for mapping in params.groups("BlockDeviceMapping") {
+        if mapping.iter().any(|(name, _)| name.starts_with("Ebs.")) {
+            let text =
+                "Disks that are volumes (BlockDeviceMapping.N.Ebs) are not supported by this cloud yet; leave them out";
+            return Err(Ec2Error::new(Code::Unsupported, text));
+        }
+    }
+    Ok(())
+}
+
+/// `UserData` is base64 through both doors; MIME line breaks and missing padding are let pass.
+fn user_data(params: &Params) -> Result<Option<Vec<u8>>, Ec2Error> {
+    let Some(text) = params.optional("UserData") else { return Ok(None) };
+    let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
+    let padded = format!("{compact}{}", &"==="[..(4 - compact.len() % 4) % 4]);
+    // User data may hold secrets: it is never echoed.
+    let refused = |problem: &str| {
+        Ec2Error::new(Code::InvalidParameterValue, format!("Value for parameter UserData is invalid. {problem}"))
+    };
+    let bytes = STANDARD.decode(padded).map_err(|_| refused("It must be base64."))?;
+    if bytes.len() > MAX_USER_DATA {
+        return Err(refused(&format!("It is limited to {MAX_USER_DATA} bytes and has {}.", bytes.len())));
+    }
+    Ok(Some(bytes))
+}
+
+/// At most 64 ASCII characters (EC2's rule).
+fn client_token(params: &Params) -> Result<Option<String>, Ec2Error> {
+    let Some(token) = params.optional("ClientToken") else { return Ok(None) };
+    if token.len() > 64 || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(params.invalid("ClientToken", token, "It must have at most 64 ASCII characters."));
+    }
+    Ok(Some(token.to_string()))
+}
+
+/// The new reservation, or the one that the same client token made before.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunInstancesResponse(pub Reservation);
+
+impl Reply for RunInstancesResponse {
+    fn write(&self, w: &mut Writer) {
+        self.0.write(w);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &[(&str, &str)]) -> Result<RunInstances, Ec2Error> {
+        let mut pairs = vec![("ImageId", "emi-1A2B3C4D"), ("MinCount", "1"), ("MaxCount", "2")];
+        pairs.retain(|(name, _)| more.iter().all(|(other, _)| other != name));
+        pairs.extend(more);
+        RunInstances::parse(&Params::try_from(&pairs[..])?)
+    }
+
+    #[test]
+    fn defaults_are_those_of_ec2() {
+        let request = parse(&[("Placement.AvailabilityZone", "default"), ("SomethingNew", "1")]).unwrap();
+        assert_eq!((request.min_count, request.max_count), (1, 2));
+        assert_eq!((request.instance_type.as_str(), request.availability_zone), ("m1.small", None));
+    }
+
+    #[test]
+    fn what_clients_of_today_send_is_understood() {
+        let request = parse(&[
+            ("ClientToken", "5f0c3a52-0000-4000-8000-000000000000"),
+            ("TagSpecification.1.ResourceType", "instance"),
+            ("TagSpecification.1.Tag.1.Key", "Name"),
+            ("TagSpecification.1.Tag.1.Value", "web"),
+            ("TagSpecification.2.ResourceType", "volume"),
+            ("TagSpecification.2.Tag.1.Key", "Other"),
+            ("UserData", "aGVs\nbG8"),
+            ("SecurityGroup.1", "default"),
+        ])
+        .unwrap();
+        assert_eq!(request.tags, [Tag { key: "Name".into(), value: "web".into() }]);
+        assert_eq!(request.user_data.as_deref(), Some(&b"hello"[..]));
+        assert_eq!(request.security_groups, ["default"]);
+    }
+
+    #[test]
+    fn slips_are_named() {
+        let code = |more: &[(&str, &str)]| parse(more).unwrap_err().code;
+        assert_eq!(code(&[("MinCount", "3")]), Code::InvalidParameterCombination);
+        assert_eq!(code(&[("MinCount", "0")]), Code::InvalidParameterValue);
+        assert_eq!(code(&[("MaxCount", "")]), Code::MissingParameter);
+        assert_eq!(code(&[("ImageId", "i-1A2B3C4D")]), Code::InvalidImageIdMalformed);
+        assert_eq!(code(&[("SubnetId", "subnet-1")]), Code::Unsupported);
+        let big = STANDARD.encode(vec![b'x'; MAX_USER_DATA + 1]);
+        assert!(parse(&[("UserData", &big)]).unwrap_err().message.len() < 200);
+        assert!(!parse(&[("UserData", "secret!")]).unwrap_err().message.contains("secret"));
+    }
+}
