@@ -1,2 +1,4 @@
 //! Node controller: instances on one machine.
 pub mod hypervisor;
+pub mod images;
+pub mod seed;

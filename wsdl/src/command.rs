@@ -185,10 +185,10 @@ impl Command {
             Ok::<_, CommandError>(())
         };
         let listen = async {
-            read_within(stdout, self.output_limit).await.map_err(start_error)?.ok_or_else(|| CommandError::TooMuchOutput {
-                line: line.to_owned(),
-                limit: self.output_limit,
-            })
+            read_within(stdout, self.output_limit)
+                .await
+                .map_err(start_error)?
+                .ok_or_else(|| CommandError::TooMuchOutput { line: line.to_owned(), limit: self.output_limit })
         };
         let complain = async { read_head(stderr, STDERR_KEPT).await.map_err(start_error) };
         let ((), stdout, stderr) = tokio::try_join!(feed, listen, complain)?;
