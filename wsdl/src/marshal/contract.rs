@@ -51,8 +51,6 @@ pub struct Field {
     pub mandatory: bool,
     /// How often it may occur; `None` = without bound.
     pub max: Option<u32>,
-    /// True if `xsi:nil` may stand for it.
-    pub nillable: bool,
 }
 
 /// What an element holds.
@@ -118,13 +116,6 @@ impl Contract {
         self.elements.keys().map(String::as_str)
     }
 
-    /// Names of the types that messages share, without the messages' own and the base type.
-    pub fn shared_types(&self) -> impl Iterator<Item = &str> {
-        let own = |name: &&String| self.elements.values().any(|used| used == *name);
-        let base = |name: &&String| self.types.values().any(|complex| complex.base.as_ref() == Some(name));
-        self.types.keys().filter(move |name| !own(name) && !base(name)).map(String::as_str)
-    }
-
     /// Reads a contract file.
     ///
     /// # Errors
@@ -138,6 +129,7 @@ impl Contract {
             match reader.read_event().map_err(|error| error.to_string())? {
                 Event::Start(start) => contract.take(&mut place, &start)?,
                 Event::Eof => return Ok(contract),
+                Event::End(end) if end.local_name().as_ref() == "complexType" => place.complex = None,
                 Event::End(_) | Event::Empty(_) | Event::Text(_) | Event::CData(_) | Event::Comment(_) => {}
                 Event::Decl(_) | Event::PI(_) | Event::DocType(_) | Event::GeneralRef(_) => {}
             }
@@ -149,21 +141,21 @@ impl Contract {
         match local.as_ref() {
             "definitions" => self.namespace = attribute(start, "targetNamespace")?,
             "complexType" => {
-                place.complex = attribute(start, "name")?;
-                self.types.insert(place.complex.clone(), Complex::default());
+                let name = attribute(start, "name")?;
+                self.types.insert(name.clone(), Complex::default());
+                place.complex = Some(name);
             }
             "extension" => {
                 let base = unprefixed(&attribute(start, "base")?).to_string();
-                self.types.entry(place.complex.clone()).or_default().base = Some(base);
+                self.open(place)?.base = Some(base);
             }
-            // A message's element stands after its type: `type` is then `NAMEType`.
             "element" => {
                 let (name, of) = (attribute(start, "name")?, attribute(start, "type")?);
-                if of == format!("tns:{name}Type") {
-                    self.elements.insert(name, unprefixed(&of).to_string());
-                } else {
+                if place.complex.is_some() {
                     let field = field(start, name, &of)?;
-                    self.types.entry(place.complex.clone()).or_default().fields.push(field);
+                    self.open(place)?.fields.push(field);
+                } else {
+                    self.elements.insert(name, unprefixed(&of).to_string());
                 }
             }
             "portType" => place.port_type = Some(attribute(start, "name")?),
@@ -185,12 +177,18 @@ impl Contract {
         }
         Ok(())
     }
+
+    /// The type that the reader is in.
+    fn open(&mut self, place: &Place) -> Result<&mut Complex, String> {
+        let name = place.complex.as_ref().ok_or("an extension or a field outside of a complexType")?;
+        Ok(self.types.entry(name.clone()).or_default())
+    }
 }
 
 /// Where in the file the reader is.
 #[derive(Default)]
 struct Place {
-    complex: String,
+    complex: Option<String>,
     port_type: Option<String>,
 }
 
@@ -210,8 +208,7 @@ fn field(start: &BytesStart, name: String, of: &str) -> Result<Field, String> {
         Some(number) => Some(number.parse().map_err(|_| format!("element {name}: maxOccurs {number}"))?),
     };
     let mandatory = optional(start, "minOccurs")?.as_deref() != Some("0");
-    let nillable = optional(start, "nillable")?.as_deref() == Some("true");
-    Ok(Field { name, kind, mandatory, max, nillable })
+    Ok(Field { name, kind, mandatory, max })
 }
 
 fn unprefixed(name: &str) -> &str {
@@ -236,7 +233,7 @@ mod tests {
         let fields = Contract::of(Service::Nc).message("ncRebootInstance").expect("an operation");
         let names: Vec<&str> = fields.iter().map(|field| field.name.as_str()).collect();
         assert_eq!(names, ["correlationId", "userId", "return", "nodeName", "statusMessage", "instanceId"]);
-        assert!(fields[5].mandatory && !fields[0].mandatory && fields[0].nillable);
+        assert!(fields[5].mandatory && !fields[0].mandatory);
         assert_eq!(fields[4].kind, Kind::Int);
     }
 
@@ -251,7 +248,10 @@ mod tests {
 
     #[test]
     fn unknown_types_are_named() {
-        let error = Contract::read(r#"<x><xs:element name="a" type="xs:float"/></x>"#).expect_err("no such type");
+        let error = Contract::read(
+            r#"<x><xs:complexType name="t"><xs:element name="a" type="xs:float"/></xs:complexType></x>"#,
+        )
+        .expect_err("no such type");
         assert!(error.contains("xs:float"), "{error}");
     }
 }

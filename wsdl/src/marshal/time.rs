@@ -43,7 +43,7 @@ impl FromStr for DateTime {
     /// With `Z` or an offset; without one it is UTC, as all of 2.0.1's are.
     fn from_str(text: &str) -> Result<Self, jiff::Error> {
         let moment = text.parse::<Timestamp>().or_else(|error| {
-            let local: civil::DateTime = text.parse().map_err(|_| error)?;
+            let local: civil::DateTime = if text.contains('T') { text.parse()? } else { return Err(error) };
             Offset::UTC.to_timestamp(local)
         })?;
         Ok(moment.into())
