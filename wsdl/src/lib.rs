@@ -17,6 +17,7 @@ pub mod ironbark;
 pub mod log;
 pub mod marshal;
 pub mod nc;
+pub mod peer;
 pub mod service;
 pub mod trace;
 pub mod wsse;

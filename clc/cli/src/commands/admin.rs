@@ -1,0 +1,210 @@
+//! `euca admin`: clusters, nodes, users and their credentials. Ordinary signed requests, which the
+//! cloud takes from administrators only.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+
+use crate::connection::{Cloud, Parameters};
+use crate::output::{Form, print, table};
+use crate::tree::Element;
+
+#[derive(Subcommand)]
+pub enum Admin {
+    /// Make a cluster known: its name becomes an availability zone.
+    RegisterCluster {
+        /// Name of the cluster and of its availability zone, as in its cc.toml.
+        name: String,
+        /// Its address, `http://HOST:8774/axis2/services/EucalyptusCC`.
+        url: String,
+        /// File with its certificate (`ironbark-cc keys` names it).
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+    },
+    /// Forget a cluster; refused while it has instances.
+    DeregisterCluster {
+        /// Its name.
+        name: String,
+    },
+    /// Show the clusters.
+    DescribeClusters,
+    /// Make a node known to its cluster.
+    RegisterNode {
+        /// Its cluster.
+        cluster: String,
+        /// Name of the node, as in its nc.toml.
+        name: String,
+        /// Its address, `http://HOST:8775/axis2/services/EucalyptusNC`.
+        url: String,
+        /// File with its certificate (`ironbark-nc keys` names it).
+        #[arg(long, value_name = "FILE")]
+        cert: PathBuf,
+    },
+    /// Let a cluster forget a node.
+    DeregisterNode {
+        /// Its cluster.
+        cluster: String,
+        /// Its name.
+        name: String,
+    },
+    /// Show the nodes and why they are as they are.
+    DescribeNodes {
+        /// Only of this cluster.
+        cluster: Option<String>,
+    },
+    /// Make a user.
+    CreateUser {
+        /// Name of the user.
+        name: String,
+        /// May administer the cloud.
+        #[arg(long)]
+        admin: bool,
+    },
+    /// Delete a user and its credentials.
+    DeleteUser {
+        /// Name of the user.
+        name: String,
+    },
+    /// Show the users.
+    DescribeUsers,
+    /// Withdraw an access key.
+    DeleteAccessKey {
+        /// Its id.
+        id: String,
+    },
+    /// Make new credentials for a user and write them to a new directory: eucarc, cert.pem, key.pem.
+    GetCredentials {
+        /// Name of the user.
+        user: String,
+        /// The directory to make.
+        directory: PathBuf,
+    },
+}
+
+/// Runs an administrator's command.
+///
+/// # Errors
+/// The cloud's own, or a local file's.
+pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
+    let pair = |name: &str, value: String| (name.to_string(), value);
+    let (action, parameters, text): (&str, Parameters, fn(&Element) -> Vec<String>) = match command {
+        Admin::RegisterCluster { name, url, cert } => {
+            let parameters = vec![pair("Name", name), pair("Url", url), pair("Certificate", certificate(&cert)?)];
+            ("RegisterCluster", parameters, done)
+        }
+        Admin::DeregisterCluster { name } => ("DeregisterCluster", vec![pair("Name", name)], done),
+        Admin::DescribeClusters => ("DescribeClusters", Parameters::new(), clusters),
+        Admin::RegisterNode { cluster, name, url, cert } => {
+            let certificate = pair("Certificate", certificate(&cert)?);
+            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", url), certificate], done)
+        }
+        Admin::DeregisterNode { cluster, name } => {
+            ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)], done)
+        }
+        Admin::DescribeNodes { cluster } => {
+            ("DescribeNodes", cluster.map(|cluster| pair("Cluster", cluster)).into_iter().collect(), nodes)
+        }
+        Admin::CreateUser { name, admin } => {
+            ("CreateUser", vec![pair("UserName", name), pair("Admin", admin.to_string())], done)
+        }
+        Admin::DeleteUser { name } => ("DeleteUser", vec![pair("UserName", name)], done),
+        Admin::DescribeUsers => ("DescribeUsers", Parameters::new(), users),
+        Admin::DeleteAccessKey { id } => ("DeleteAccessKey", vec![pair("AccessKeyId", id)], done),
+        Admin::GetCredentials { user, directory } => return get_credentials(cloud, user, &directory).await,
+    };
+    let answer = cloud.ask(action, parameters).await?;
+    print(form, &answer, text);
+    Ok(())
+}
+
+fn certificate(path: &Path) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
+}
+
+fn done(_: &Element) -> Vec<String> {
+    Vec::new()
+}
+
+fn rows(answer: &Element, set: &str, fields: &[&str]) -> Vec<Vec<String>> {
+    let row = |item: &Element| fields.iter().map(|field| item.at(field).to_string()).collect();
+    answer.items(set).map(row).collect()
+}
+
+fn clusters(answer: &Element) -> Vec<String> {
+    let rows = rows(answer, "clusterSet", &["name", "state", "nodes", "version", "lastSeen", "url", "reason"]);
+    table(&["CLUSTER", "STATE", "NODES", "VERSION", "LAST SEEN", "ADDRESS", "REASON"], &rows)
+}
+
+fn nodes(answer: &Element) -> Vec<String> {
+    let row = |item: &Element| {
+        let of = |free: &str, all: &str| format!("{}/{}", item.at(free), item.at(all));
+        vec![
+            item.at("cluster").to_string(),
+            item.at("name").to_string(),
+            item.at("state").to_string(),
+            of("coresAvailable", "coresMax"),
+            of("memoryAvailable", "memoryMax"),
+            of("diskAvailable", "diskMax"),
+            item.at("hypervisor").to_string(),
+            item.at("instances").to_string(),
+            item.at("reason").to_string(),
+        ]
+    };
+    let rows: Vec<Vec<String>> = answer.items("nodeSet").map(row).collect();
+    table(&["CLUSTER", "NODE", "STATE", "CORES", "MEMORY MB", "DISK GB", "HYPERVISOR", "INSTANCES", "REASON"], &rows)
+}
+
+fn users(answer: &Element) -> Vec<String> {
+    let rows = rows(answer, "userSet", &["userName", "admin", "accessKeys", "certificates"]);
+    table(&["USER", "ADMIN", "ACCESS KEYS", "CERTIFICATES"], &rows)
+}
+
+/// New access key and certificate, in files that only their owner can read.
+async fn get_credentials(cloud: &Cloud, user: String, directory: &Path) -> Result<()> {
+    if directory.exists() {
+        bail!("{} is there already: name a directory that is not", directory.display());
+    }
+    let name = vec![("UserName".to_string(), user)];
+    let key = cloud.ask("CreateAccessKey", name.clone()).await?;
+    let certificate = cloud.ask("CreateSigningCertificate", name).await?;
+    let made = fs::DirBuilder::new().mode(0o700).create(directory);
+    made.with_context(|| format!("{} cannot be made", directory.display()))?;
+    let write = |file: &str, text: &str| {
+        let path = directory.join(file);
+        let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path);
+        opened
+            .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+            .with_context(|| format!("{} cannot be written", path.display()))
+    };
+    write("cert.pem", certificate.at("certificate/certificateBody"))?;
+    write("key.pem", certificate.at("certificate/privateKey"))?;
+    write(
+        "eucarc",
+        &eucarc(&cloud.url(), cloud.region(), key.at("accessKey/accessKeyId"), key.at("accessKey/secretAccessKey")),
+    )?;
+    println!("{}", directory.join("eucarc").display());
+    Ok(())
+}
+
+/// An eucarc that finds its neighbours wherever its directory is put. The cloud's own
+/// (`ironbark-clc init`) has the same lines.
+fn eucarc(url: &str, region: &str, id: &str, secret: &str) -> String {
+    format!(
+        "# Credentials of an Ironbark cloud: `source` this file. Keep it to yourself.\n\
+         EUCA_KEY_DIR=$(cd \"$(dirname \"${{BASH_SOURCE:-$0}}\")\" && pwd)\n\
+         export EUCA_KEY_DIR\n\
+         export EC2_URL={url}\n\
+         export AWS_ENDPOINT_URL_EC2={url}\n\
+         export AWS_DEFAULT_REGION={region}\n\
+         export EC2_ACCESS_KEY={id}\n\
+         export EC2_SECRET_KEY={secret}\n\
+         export AWS_ACCESS_KEY_ID={id}\n\
+         export AWS_SECRET_ACCESS_KEY={secret}\n\
+         export EC2_CERT=$EUCA_KEY_DIR/cert.pem\n\
+         export EC2_PRIVATE_KEY=$EUCA_KEY_DIR/key.pem\n"
+    )
+}

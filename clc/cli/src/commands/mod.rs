@@ -1,0 +1,167 @@
+//! The list of commands, and what they have in common: parameters, one request, one printing.
+
+mod admin;
+mod images;
+mod instances;
+mod keys;
+mod trace;
+mod zones;
+
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Subcommand};
+
+use crate::connection::{Parameters, Settings};
+use crate::output::{Form, print};
+use crate::tree::Element;
+
+/// Every command; names and options as euca2ools 3.4 has them.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Start one or more instances of an image.
+    RunInstances(instances::Run),
+    /// Show instances and their reservations.
+    DescribeInstances(instances::Describe),
+    /// Reboot instances: the guest is asked, and reset if it does not obey.
+    RebootInstances(instances::Ids),
+    /// Terminate instances; their disks are deleted.
+    TerminateInstances(instances::Ids),
+    /// Stop instances; their disks are kept.
+    StopInstances(instances::Stop),
+    /// Start stopped instances.
+    StartInstances(instances::Ids),
+    /// Show what an instance wrote to its console.
+    GetConsoleOutput(instances::Console),
+    /// Register an image, kernel or ramdisk by its URL.
+    Register(images::Register),
+    /// Show images.
+    DescribeImages(images::Describe),
+    /// Forget an image; its instances run on.
+    Deregister(images::Deregister),
+    /// Make a key pair; the private key is shown this once.
+    CreateKeypair(keys::Create),
+    /// Bring your own public key.
+    ImportKeypair(keys::Import),
+    /// Show key pairs.
+    DescribeKeypairs(keys::Describe),
+    /// Delete a key pair.
+    DeleteKeypair(keys::Delete),
+    /// Show availability zones; `verbose` also shows their capacity.
+    DescribeAvailabilityZones(zones::Zones),
+    /// Show regions.
+    DescribeRegions(zones::Regions),
+    /// Show instance types.
+    DescribeInstanceTypes(zones::Types),
+    /// Show what happened to a request, tier by tier, and how long each step took.
+    Trace(trace::Trace),
+    /// Administer the cloud: clusters, nodes, users, credentials.
+    #[command(subcommand)]
+    Admin(admin::Admin),
+    /// Make `euca-COMMAND` links to this program in a directory.
+    Links {
+        /// The directory; links of ours that are there are replaced.
+        directory: PathBuf,
+    },
+}
+
+/// One action, ready to be asked, and how to print its answer.
+pub struct Call {
+    action: &'static str,
+    parameters: Parameters,
+    text: fn(&Element) -> Vec<String>,
+}
+
+/// Runs a command to its end.
+///
+/// # Errors
+/// In words for one line.
+pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()> {
+    let call = match command {
+        Command::RunInstances(run) => run.call()?,
+        Command::DescribeInstances(describe) => describe.call()?,
+        Command::RebootInstances(ids) => ids.reboot(),
+        Command::TerminateInstances(ids) => ids.terminate(),
+        Command::StartInstances(ids) => ids.start(),
+        Command::StopInstances(stop) => stop.call(),
+        Command::GetConsoleOutput(console) => return console.run(&settings.cloud()?, form).await,
+        Command::Register(register) => register.call(),
+        Command::DescribeImages(describe) => describe.call()?,
+        Command::Deregister(deregister) => deregister.call(),
+        Command::CreateKeypair(create) => return create.run(&settings.cloud()?, form).await,
+        Command::ImportKeypair(import) => import.call()?,
+        Command::DescribeKeypairs(describe) => describe.call()?,
+        Command::DeleteKeypair(delete) => delete.call(),
+        Command::DescribeAvailabilityZones(zones) => zones.call()?,
+        Command::DescribeRegions(regions) => regions.call(),
+        Command::DescribeInstanceTypes(types) => types.call(),
+        Command::Trace(trace) => trace.call()?,
+        Command::Admin(admin) => return admin::run(admin, &settings.cloud()?, form).await,
+        Command::Links { directory } => return links(&directory),
+    };
+    let answer = settings.cloud()?.ask(call.action, call.parameters).await?;
+    print(form, &answer, call.text);
+    Ok(())
+}
+
+/// `Prefix.1`, `Prefix.2`, ... as Query numbers its lists.
+fn numbered(prefix: &str, values: impl IntoIterator<Item = String>) -> Parameters {
+    let number = |(at, value)| (format!("{prefix}.{}", at + 1), value);
+    values.into_iter().enumerate().map(number).collect()
+}
+
+/// `name=value` filters; several of one name are alternatives.
+fn filters(given: &[String]) -> Result<Parameters> {
+    let mut parsed: Vec<(&str, Vec<&str>)> = Vec::new();
+    for filter in given {
+        let (name, value) =
+            filter.split_once('=').with_context(|| format!("'{filter}' is no filter: write NAME=VALUE"))?;
+        match parsed.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, values)) => values.push(value),
+            None => parsed.push((name, vec![value])),
+        }
+    }
+    let mut parameters = Parameters::new();
+    for (at, (name, values)) in parsed.into_iter().enumerate() {
+        parameters.push((format!("Filter.{}.Name", at + 1), name.to_string()));
+        let prefix = format!("Filter.{}.Value", at + 1);
+        parameters.extend(numbered(&prefix, values.into_iter().map(str::to_string)));
+    }
+    Ok(parameters)
+}
+
+/// The parameter, if there is a value for it.
+fn optional(name: &str, value: Option<String>) -> Option<(String, String)> {
+    value.map(|value| (name.to_string(), value))
+}
+
+fn links(directory: &std::path::Path) -> Result<()> {
+    let program = std::env::current_exe().context("this program's own path is not known")?;
+    let names =
+        crate::Cli::command().get_subcommands().map(|command| command.get_name().to_string()).collect::<Vec<_>>();
+    for name in names.iter().filter(|name| !matches!(name.as_str(), "links" | "admin" | "help")) {
+        let link = directory.join(format!("euca-{name}"));
+        if link.is_symlink() {
+            std::fs::remove_file(&link).with_context(|| format!("{} cannot be replaced", link.display()))?;
+        }
+        std::os::unix::fs::symlink(&program, &link).with_context(|| format!("{} cannot be made", link.display()))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_of_one_name_are_one_filter() {
+        let given = ["a=1", "b=x", "a=2"].map(str::to_string);
+        let text: Vec<String> =
+            filters(&given).unwrap().into_iter().map(|(name, value)| format!("{name}={value}")).collect();
+        assert_eq!(
+            text,
+            ["Filter.1.Name=a", "Filter.1.Value.1=1", "Filter.1.Value.2=2", "Filter.2.Name=b", "Filter.2.Value.1=x"]
+        );
+        assert!(filters(&["nonsense".to_string()]).is_err());
+    }
+}
