@@ -1,6 +1,6 @@
 //! Text goes through the wire whole, and nothing that comes from it brings a tier down.
 
-use ironbark_wsdl::marshal::{MarshalError, from_xml, to_xml};
+use ironbark_wsdl::marshal::{MarshalError, bytes_carried, carry_bytes, from_xml, to_xml};
 use ironbark_wsdl::{cc, nc};
 use proptest::prelude::*;
 
@@ -67,6 +67,17 @@ proptest! {
         prop_assert_eq!(to_xml(&request), Err(MarshalError::Character { path, code: c.into() }));
     }
 
+    #[test]
+    fn bytes_are_carried(text in carried(), bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+        let request = |user_data| nc::RunInstance { user_data: Some(user_data), ..nc::RunInstance::default() };
+        let marked = carry_bytes(text.as_bytes()).into_bytes();
+        for data in [text.into_bytes(), bytes, marked] {
+            let xml = to_xml(&request(carry_bytes(&data))).expect("bytes that XML can carry");
+            let back = from_xml::<nc::RunInstance>(&xml).expect("our own message").user_data.expect("sent");
+            prop_assert_eq!(bytes_carried(&back), data);
+        }
+    }
+
     /// Bytes of a good message with some of them changed: an answer or an error, never a panic.
     #[test]
     fn broken_messages_never_panic(at in any::<prop::sample::Index>(), length in 0usize..12, put in "[<>/&;n:a-z\" =!\\[\\]\\-?]{0,12}") {
@@ -94,7 +105,7 @@ fn another_root_is_refused() {
         error.to_string(),
         "the message is {http://eucalyptus.ucsb.edu/}ncTerminateInstance, expected {http://eucalyptus.ucsb.edu/}ncRebootInstance"
     );
-    for root in ["<ncRebootInstance/>", "<n:ncRebootInstance xmlns:n=\"urn:other\"/>", "", "text"] {
+    for root in ["<ncRebootInstance/>", "<n:ncRebootInstance xmlns:n=\"urn:other\"/>"] {
         let error = from_xml::<nc::RebootInstance>(root).expect_err("no message of ours");
         assert!(matches!(error, MarshalError::WrongRoot { .. }), "{root}: {error}");
     }
@@ -173,6 +184,20 @@ fn doctypes_and_instructions_are_refused() {
     }
     assert!(reboot("<n:instanceId>&file;</n:instanceId>").is_err(), "an unknown entity");
     assert!(reboot("<n:instanceId>&#1;</n:instanceId>").is_err(), "a character that XML cannot carry");
+}
+
+#[test]
+fn a_message_is_one_whole_document() {
+    let message = format!("<n:ncRebootInstance {NS}>{ID}</n:ncRebootInstance>");
+    for at in 0..message.len() {
+        let error = from_xml::<nc::RebootInstance>(&message[..at]).expect_err(&message[..at]);
+        assert!(matches!(error, MarshalError::Malformed(_)), "{}: {error}", &message[..at]);
+    }
+    for after in ["<a/>", "text", "<![CDATA[x]]>", message.as_str()] {
+        let error = from_xml::<nc::RebootInstance>(&format!("{message}{after}")).expect_err(after);
+        assert!(matches!(error, MarshalError::Malformed(_)), "{error}");
+    }
+    assert!(from_xml::<nc::RebootInstance>(&format!("\n{message} <!-- the end -->\n")).is_ok());
 }
 
 #[test]

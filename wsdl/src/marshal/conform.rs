@@ -28,6 +28,7 @@ pub fn conform(xml: &str, contract: &Contract, element: &str) -> Result<String, 
     reader.config_mut().expand_empty_elements = true;
     let mut pass = Pass { reader, contract, out: String::with_capacity(xml.len() + 64), path: Vec::new() };
     pass.root(element)?;
+    pass.end()?;
     Ok(pass.out)
 }
 
@@ -54,7 +55,7 @@ impl<'x> Pass<'x> {
                 Token::Child { name, ours: true, .. } => break Some(format!("{{{}}}{name}", self.contract.namespace)),
                 Token::Child { name, ours: false, .. } => break Some(name),
                 Token::Text(_) => {}
-                Token::End => break Some("nothing".to_string()),
+                Token::End => break Some("an end tag".to_string()),
             }
         };
         if let Some(found) = found {
@@ -79,6 +80,18 @@ impl<'x> Pass<'x> {
         }
         self.out.push_str(&format!("</n:{element}>"));
         Ok(())
+    }
+
+    /// Nothing but blanks may follow the root.
+    fn end(&mut self) -> Result<(), MarshalError> {
+        loop {
+            match self.reader.read_event().map_err(|error| malformed(&error))? {
+                Event::Eof => return Ok(()),
+                Event::Comment(_) => {}
+                Event::Text(text) if text.trim().is_empty() => {}
+                _ => return Err(MarshalError::Malformed("something follows its root element".to_string())),
+            }
+        }
     }
 
     /// Copies the children of the element just opened, up to its end; counts them by name.
@@ -177,7 +190,8 @@ impl<'x> Pass<'x> {
                 Event::Text(text) => Token::Text(text.into_inner().into_owned()),
                 Event::CData(data) => Token::Text(partial_escape(data.into_inner()).into_owned()),
                 Event::GeneralRef(name) => Token::Text(format!("&{};", name.into_inner())),
-                Event::End(_) | Event::Eof => Token::End,
+                Event::End(_) => Token::End,
+                Event::Eof => return Err(MarshalError::Malformed("it ends too early".to_string())),
                 Event::Comment(_) | Event::Decl(_) => continue,
                 Event::PI(_) => return Err(MarshalError::Malformed("it has a processing instruction".to_string())),
                 Event::DocType(_) => return Err(MarshalError::Malformed("it has a DOCTYPE".to_string())),

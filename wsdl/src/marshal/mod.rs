@@ -20,7 +20,7 @@ use crate::service::Service;
 
 pub use contract::{Contract, Field, Kind, Operation};
 pub(crate) use operations::operations;
-pub use text::legible;
+pub use text::{bytes_carried, carry_bytes, legible};
 pub use time::DateTime;
 
 /// A message: a struct that stands for one global element of a contract.

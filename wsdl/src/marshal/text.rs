@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+
 use super::MarshalError;
 
 /// True for a character that an XML 1.0 document may have (production 2, `Char`).
@@ -16,6 +19,25 @@ pub fn legible(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     }
     Cow::Owned(text.chars().map(|c| if carried(c) { c } else { char::REPLACEMENT_CHARACTER }).collect())
+}
+
+/// What begins a text that stands for bytes: a data URI (RFC 2397) without a media type.
+const BYTES: &str = "data:;base64,";
+
+/// Bytes as a text that XML can carry. What is such a text already goes as it is, as 2.0.1 sends
+/// user data; other bytes (a compressed script), and a text that looks like our own encoding, go
+/// as a `data:;base64,` URI. [`bytes_carried`] is the way back.
+pub fn carry_bytes(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) if text.chars().all(carried) && !text.starts_with(BYTES) => text.to_string(),
+        _ => format!("{BYTES}{}", STANDARD.encode(bytes)),
+    }
+}
+
+/// The bytes that [`carry_bytes`] made a text of. A text of another origin is its own bytes.
+pub fn bytes_carried(text: &str) -> Vec<u8> {
+    let encoded = text.strip_prefix(BYTES).and_then(|encoded| STANDARD.decode(encoded).ok());
+    encoded.unwrap_or_else(|| text.as_bytes().to_vec())
 }
 
 /// Finishes a serialised message. Carriage returns occur in text only (the serialiser puts none
