@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Whole clouds under test: the real programs on loopback ([`cloud`]), started, killed and asked
+//! as an administrator would ([`daemon`]), and waited for with deadlines ([`wait`]).
+
+pub mod cloud;
+pub mod daemon;
+pub mod tools;
+pub mod wait;
+
+pub use cloud::{Cloud, Hypervisor, Settings};
+pub use wait::wait_for;
