@@ -1,7 +1,7 @@
 //! Text goes through the wire whole, and nothing that comes from it brings a tier down.
 
 use ironbark_wsdl::marshal::{MarshalError, bytes_carried, carry_bytes, from_xml, to_xml};
-use ironbark_wsdl::{cc, nc};
+use ironbark_wsdl::{cc, envelope, nc};
 use proptest::prelude::*;
 
 /// Any text that XML 1.0 can carry, with much of what gets lost on the way elsewhere.
@@ -65,6 +65,17 @@ proptest! {
         let request = cc::RunInstances { user_data: format!("{before}{c}"), ..cc::RunInstances::default() };
         let path = "RunInstances/userData".to_string();
         prop_assert_eq!(to_xml(&request), Err(MarshalError::Character { path, code: c.into() }));
+    }
+
+    /// Through an envelope and its canonical form, which is what a tier reads.
+    #[test]
+    fn text_survives_the_envelope(user_data in carried(), key in carried()) {
+        let request = nc::RunInstance { key_name: key, user_data: Some(user_data), ..nc::RunInstance::default() };
+        let body = to_xml(&request).expect("text that XML can carry");
+        let soap = "http://schemas.xmlsoap.org/soap/envelope/";
+        let message = format!("<s:Envelope xmlns:s=\"{soap}\"><s:Header/><s:Body>{body}</s:Body></s:Envelope>");
+        let envelope = envelope::read(message.as_bytes(), &envelope::Limits::default()).expect("an envelope");
+        prop_assert_eq!(from_xml::<nc::RunInstance>(&envelope.body).expect("our own message"), request);
     }
 
     #[test]

@@ -13,16 +13,19 @@ use quick_xml::events::Event;
 /// All contracts.
 pub const SERVICES: [Service; 3] = [Service::Nc, Service::Cc, Service::Ironbark];
 
+/// Something done with a message, given as XML.
+type Act = fn(&str) -> Result<String, MarshalError>;
+
 /// One message struct, with its type forgotten.
 pub struct Entry {
     pub service: Service,
     pub element: &'static str,
     /// XML into the struct and out again.
-    pub round: fn(&str) -> Result<String, MarshalError>,
+    pub round: Act,
     /// XML into the struct, shown by `Debug`.
-    pub debug: fn(&str) -> Result<String, MarshalError>,
-    /// What a refusal looks like; responses only.
-    pub refused: Option<fn(&str) -> Result<String, MarshalError>>,
+    pub debug: Act,
+    /// What a refusal for a reason looks like; responses only.
+    pub refused: Option<Act>,
 }
 
 impl Entry {
