@@ -6,7 +6,6 @@ use quick_xml::events::{BytesStart, Event};
 use quick_xml::{Reader, XmlVersion};
 
 use super::AttachedDisk;
-use super::domain_xml::NAMESPACE;
 
 /// The mark in a domain's metadata that makes it ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,28 +46,19 @@ pub fn disks_of(xml: &str) -> Result<Vec<AttachedDisk>, String> {
     Ok(disks)
 }
 
-/// Our mark, from a whole domain or from the metadata element alone (as virDomainGetMetadata returns it, where the
-/// prefix is gone or is libvirt's choice). `None` when there is none.
-pub fn mark_of(xml: &str) -> Option<Mark> {
+/// Our mark, from the element that virDomainGetMetadata returns for our namespace: it has asked for the namespace
+/// already, and takes its declaration off. `None` when it is not what we write.
+pub fn mark_of(element: &str) -> Option<Mark> {
     let mut mark = None;
-    let read = walk(xml, |path, found| {
-        if let Found::Element(tag) = found
-            && let Some(name) = path.last()
+    let read = walk(element, |path, found| {
+        if let ([name], Found::Element(tag)) = (path, found)
             && name.rsplit(':').next() == Some("instance")
-            && declares_our_namespace(tag)
             && let (Some(instance), Some(owner)) = (attribute(tag, "id"), attribute(tag, "owner"))
         {
             mark = Some(Mark { instance, owner });
         }
     });
     read.ok().and(mark)
-}
-
-fn declares_our_namespace(tag: &BytesStart) -> bool {
-    tag.attributes().flatten().any(|a| {
-        let name: &str = a.key.as_ref();
-        (name == "xmlns" || name.starts_with("xmlns:")) && a.value.as_ref() == NAMESPACE
-    })
 }
 
 enum Found<'a> {
@@ -135,12 +125,13 @@ mod tests {
     }
 
     #[test]
-    fn only_a_mark_of_our_namespace_counts() {
-        let ours = Some(Mark { instance: "i-1".into(), owner: "n".into() });
-        assert_eq!(mark_of("<instance xmlns='urn:ironbark:1' id='i-1' owner='n'/>"), ours);
-        assert_eq!(mark_of("<x:instance xmlns:x='urn:ironbark:1' id='i-1' owner='n'/>"), ours);
-        assert_eq!(mark_of("<instance xmlns='urn:other' id='i-1' owner='n'/>"), None);
-        assert_eq!(mark_of("<instance id='i-1' owner='n'/>"), None);
-        assert_eq!(mark_of("<domain"), None);
+    fn the_mark_is_read_as_libvirt_returns_it() {
+        let ours = Some(Mark { instance: "i-1".into(), owner: "<n>".into() });
+        assert_eq!(mark_of("<instance id='i-1' owner='&lt;n&gt;'/>\n"), ours);
+        for other in
+            ["<instance id='i-1'/>", "<other id='i-1' owner='n'/>", "<a><instance id='i' owner='n'/></a>", "<a"]
+        {
+            assert_eq!(mark_of(other), None, "{other}");
+        }
     }
 }

@@ -79,6 +79,14 @@ pub fn disk(disk: &Disk) -> Result<String, BadSpec> {
     render(|w| write_disk(w, disk))
 }
 
+/// As much of a disk as names it, to unplug it.
+pub fn disk_at(target: &str) -> Result<String, BadSpec> {
+    check_target(target)?;
+    element("disk", &[("type", "file"), ("device", "disk")], |w| {
+        empty(w, "target", &[("dev", target), ("bus", "virtio")])
+    })
+}
+
 // ---- writing
 
 type Out = Writer<Vec<u8>>;
@@ -301,9 +309,7 @@ fn check_disk(disk: &Disk) -> Result<(), BadSpec> {
     match &disk.source {
         DiskSource::File(path) | DiskSource::Block(path) => absolute("disk", path)?,
     }
-    if !is_virtio_target(&disk.target) {
-        return Err(bad("disk target", "must be vda, vdb, ... vdz"));
-    }
+    check_target(&disk.target)?;
     // What libvirt itself allows in a serial.
     let allowed = |c: char| c.is_ascii_alphanumeric() || "_-. ".contains(c);
     match &disk.serial {
@@ -314,9 +320,11 @@ fn check_disk(disk: &Disk) -> Result<(), BadSpec> {
     }
 }
 
-/// `vda` to `vdz`: the slots of the virtio bus that we use.
-pub fn is_virtio_target(target: &str) -> bool {
-    matches!(target.as_bytes(), [b'v', b'd', b'a'..=b'z'])
+fn check_target(target: &str) -> Result<(), BadSpec> {
+    match target.as_bytes() {
+        [b'v', b'd', b'a'..=b'z'] => Ok(()),
+        _ => Err(bad("disk target", "must be vda, vdb, ... vdz")),
+    }
 }
 
 fn absolute(field: &'static str, path: &Path) -> Result<(), BadSpec> {
@@ -343,7 +351,7 @@ fn bad(field: &'static str, problem: &str) -> BadSpec {
 
 #[cfg(test)]
 mod tests {
-    use super::super::domain_read::{Mark, disks_of, mark_of};
+    use super::super::domain_read::disks_of;
     use super::super::{AttachedDisk, DomainKey};
     use super::*;
     use uuid::Uuid;
@@ -433,9 +441,8 @@ mod tests {
         let mut spec = spec();
         spec.disks[0].source = DiskSource::File("/i/<a>&\"b\"'c'".into());
         spec.disks[0].serial = Some("vol-1".into());
-        let owner = "<n>&\"'".to_owned();
-        let xml = domain(&spec, &Target { driver: Driver::Test, owner: owner.clone() }).expect("a good specification");
-        assert_eq!(mark_of(&xml), Some(Mark { instance: spec.key.name, owner }));
+        let xml = domain(&spec, &Target { driver: Driver::Test, owner: "<n>".into() }).expect("a good specification");
+        assert!(xml.contains(r#"owner="&lt;n&gt;""#), "{xml}");
         let disk =
             AttachedDisk { target: "vda".into(), source: Some("/i/<a>&\"b\"'c'".into()), serial: Some("vol-1".into()) };
         assert_eq!(disks_of(&xml), Ok(vec![disk]));

@@ -60,10 +60,12 @@ type Callback = sys::virConnectDomainEventGenericCallback;
 impl Subscription {
     /// Registers for all events we know. A driver that lacks one of them (the test driver lacks several) is not an
     /// error: events are hints. Blocks as any call does.
-    pub fn new(connect: &Connect, sink: Sink) -> Subscription {
+    /// Without `domains` only the end of the connection is heard.
+    pub fn new(connect: &Connect, domains: bool, sink: Sink) -> Subscription {
         let sink = Arc::new(sink);
         let mut subscription = Subscription { connect: connect.clone(), callbacks: Vec::new() };
-        for (event, callback) in callbacks() {
+        let wanted = callbacks().into_iter().filter(|_| domains);
+        for (event, callback) in wanted {
             subscription.register(event, callback, sink.clone());
         }
         subscription.register_close(sink);

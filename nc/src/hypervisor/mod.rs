@@ -9,9 +9,12 @@
 //! * events are hints that something may have changed. The truth is [`Hypervisor::inventory`].
 
 pub mod accel;
+mod calls;
 pub mod domain_read;
 pub mod domain_xml;
 pub mod events;
+pub mod libvirt;
+mod link;
 pub mod scripted;
 pub mod worker;
 
@@ -300,4 +303,11 @@ pub enum HypervisorError {
     /// Asked, and refused; the text is the hypervisor's.
     #[error("the hypervisor refused: {reason}")]
     Refused { reason: String },
+}
+
+/// Whether `name` can be an instance's: `i-` and eight upper-case hexadecimal digits. Domains of other names are not
+/// even looked at.
+pub fn is_instance_name(name: &str) -> bool {
+    let digits = name.strip_prefix("i-").unwrap_or_default().as_bytes();
+    digits.len() == 8 && digits.iter().all(|c| matches!(c, b'0'..=b'9' | b'A'..=b'F'))
 }
