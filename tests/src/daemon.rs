@@ -85,6 +85,11 @@ impl Daemon {
         wait_for(&format!("{} to end", self.name), Duration::from_secs(20), || process.try_wait().expect("our own child"));
     }
 
+    /// Where it listens, `host:port`.
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
     /// Its process id while it runs.
     pub fn pid(&self) -> Option<u32> {
         self.process.as_ref().map(Child::id)

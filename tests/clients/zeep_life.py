@@ -1,0 +1,74 @@
+"""An instance's life through zeep, strict, from the WSDL that the cloud serves, signed by WS-Security X.509.
+usage: zeep_life.py IMAGE [sha1|sha256]"""
+import base64
+import datetime
+import os
+import sys
+import time
+import xmlsec
+from lxml import etree
+from zeep import Client, Settings
+from zeep.exceptions import Fault
+from zeep.wsse import signature, utils
+
+endpoint = os.environ["EC2_URL"]
+sha256 = len(sys.argv) > 2 and sys.argv[2] == "sha256"
+method, digest = ((xmlsec.Transform.RSA_SHA256, xmlsec.Transform.SHA256) if sha256
+                  else (xmlsec.Transform.RSA_SHA1, xmlsec.Transform.SHA1))
+
+
+class Signature(signature.BinarySignature):
+    """Body and a Timestamp of five minutes, as EC2 asks; EC2 does not sign its answers."""
+
+    def apply(self, envelope, headers):
+        stamp = etree.SubElement(utils.get_security_header(envelope), etree.QName(utils.ns.WSU, "Timestamp"))
+        now = datetime.datetime.now(datetime.timezone.utc)
+        for name, at in (("Created", now), ("Expires", now + datetime.timedelta(minutes=5))):
+            etree.SubElement(stamp, etree.QName(utils.ns.WSU, name)).text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
+        return super().apply(envelope, headers)
+
+    def verify(self, envelope):
+        return envelope
+
+
+keys = (os.environ["EC2_PRIVATE_KEY"], os.environ["EC2_CERT"])
+client = Client(endpoint + "?wsdl", wsse=Signature(*keys, signature_method=method, digest_method=digest),
+                settings=Settings(strict=True, xml_huge_tree=True))
+ns = next(name for name in client.wsdl.types.namespaces if "ec2.amazonaws.com" in name)
+ec2 = client.create_service("{%s}AmazonEC2Binding" % ns, endpoint)
+
+
+def ids(instance):
+    return {"item": [{"instanceId": instance}]}
+
+
+def await_state(instance, state):
+    for _ in range(600):
+        found = ec2.DescribeInstances(instancesSet=ids(instance)).reservationSet.item[0].instancesSet.item[0]
+        if found.instanceState.name == state:
+            return found
+        time.sleep(0.2)
+    raise AssertionError(f"{instance} is {found.instanceState.name}, not {state}")
+
+
+zones = ec2.DescribeAvailabilityZones(availabilityZoneSet={"item": []}).availabilityZoneInfo.item
+assert zones[0].zoneName == "cluster1", zones
+run = ec2.RunInstances(imageId=sys.argv[1], minCount=1, maxCount=1, groupSet={"item": []}, instanceType="m1.small",
+                       userData={"data": base64.b64encode(b"#!/bin/sh\n").decode(), "version": "1.0", "encoding": "base64"})
+instance = run.instancesSet.item[0].instanceId
+await_state(instance, "running")
+answer = ec2.RebootInstances(instancesSet=ids(instance))
+assert getattr(answer, "return") is True if hasattr(answer, "return") else answer["return"], answer
+assert ec2.GetConsoleOutput(instanceId=instance).instanceId == instance
+try:
+    ec2.RebootInstances(instancesSet=ids("i-00000000"))
+    raise AssertionError("an unknown instance was rebooted")
+except Fault as fault:
+    assert "InvalidInstanceID.NotFound" in fault.code, fault.code
+ec2.StopInstances(instancesSet=ids(instance), force=True)
+await_state(instance, "stopped")
+ec2.StartInstances(instancesSet=ids(instance))
+await_state(instance, "running")
+ec2.TerminateInstances(instancesSet=ids(instance))
+await_state(instance, "terminated")
+print("ok", instance)
