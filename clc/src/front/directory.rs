@@ -1,0 +1,33 @@
+//! What the front must ask of the cloud's records: whose an access key or a certificate is.
+
+use std::future::Future;
+
+use crate::error::Ec2Error;
+
+/// A user, as far as the front is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// The user's name.
+    pub user: String,
+    /// True for an administrator of the cloud.
+    pub admin: bool,
+}
+
+/// An access key with its secret. Not `Debug`: what is debugged is logged.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessKey {
+    /// The secret, as text.
+    pub secret: String,
+    /// Whose it is.
+    pub account: Account,
+}
+
+/// Finds users by what they sign with. `None`: not known, or withdrawn. An error: cannot tell now.
+pub trait Directory: Send + Sync + 'static {
+    /// The access key of that id.
+    fn access_key(&self, id: &str) -> impl Future<Output = Result<Option<AccessKey>, Ec2Error>> + Send;
+
+    /// Whose the certificate is, by the SHA-256 of its DER in lower-case hex: exactly this
+    /// certificate must have been given to a user; who issued it does not matter.
+    fn certificate(&self, fingerprint: &str) -> impl Future<Output = Result<Option<Account>, Ec2Error>> + Send;
+}

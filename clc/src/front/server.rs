@@ -1,0 +1,275 @@
+//! One HTTP request from its first line to its answer: which door, who asks, what is done, what is
+//! said. The request id is born here.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::Full;
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::http::Handler;
+use ironbark_wsdl::trace::now_micros;
+use ironbark_wsdl::wsse::Identity;
+use ironbark_wsdl::{Context, Recorder, RequestId, Span};
+use tracing::Instrument;
+
+use super::action::{Actions, Reply};
+use super::directory::Directory;
+use super::query::{self, Accepted};
+use super::replay::Replays;
+use super::reply::{Rejected, failure, success, xml};
+use super::signature::Message;
+use super::soap::{self, Guard};
+use super::wsdl;
+use super::xml::Door;
+use crate::error::{Code, Ec2Error};
+
+/// Where the API is; a slash may follow, and belongs to what clients sign. `/` is for libraries
+/// that cannot be told a path.
+const PATHS: [&str; 3] = ["/services/Eucalyptus", "/services/compute", ""];
+
+/// The largest body, in bytes; the largest honest one is a RunInstances with 16 KiB of user data.
+const MAX_BODY: usize = 1 << 20;
+
+/// How long an action may take if nothing else is said: clients give up after 60 s.
+const BUDGET: Duration = Duration::from_secs(55);
+
+/// The EC2 API in front of a cloud's state `S`.
+pub struct Front<S> {
+    state: Arc<S>,
+    actions: Actions<S>,
+    recorder: Arc<Recorder>,
+    guard: Guard,
+    replays: Replays,
+    clock: Clock,
+    url: String,
+}
+
+impl<S: Directory> Front<S> {
+    /// Serves `actions` over `state`. `identity` is the cloud's own; `url` is where clients find
+    /// it, as the contract at `?wsdl` tells.
+    pub fn new(
+        state: Arc<S>,
+        actions: Actions<S>,
+        recorder: Arc<Recorder>,
+        identity: Arc<Identity>,
+        clock: Clock,
+        url: impl Into<String>,
+    ) -> Self {
+        let guard = Guard::new(identity, clock.clone());
+        Self { state, actions, recorder, guard, replays: Replays::default(), clock, url: url.into() }
+    }
+
+    /// As a handler for [`ironbark_wsdl::http::serve`].
+    pub fn into_handler(self) -> Handler {
+        let front = Arc::new(self);
+        Arc::new(move |request| {
+            let front = front.clone();
+            Box::pin(async move { front.handle(request).await })
+        })
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
+        let id = RequestId::random();
+        let span = tracing::info_span!("request", req = %id, user = tracing::field::Empty, op = tracing::field::Empty);
+        self.answer(id, request).instrument(span).await
+    }
+
+    async fn answer(self: &Arc<Self>, id: RequestId, request: Request<Bytes>) -> Response<Full<Bytes>> {
+        let peer = request.extensions().get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
+        let (method, path) = (request.method().as_str(), request.uri().path());
+        tracing::info!(event = "request.begin", peer, method, path);
+        let began = Instant::now();
+        let (response, outcome) = match way(&request) {
+            Ok(Way::Contract) => (xml(StatusCode::OK, &id, wsdl::at(&self.url)), Ok(())),
+            Ok(Way::Api { door, is_form }) => self.serve(&id, &request, door, is_form).await,
+            Err(error) => {
+                let rejected = Rejected::from(error);
+                (failure(Door::Query, &id, &rejected), Err(rejected))
+            }
+        };
+        report(began, &outcome);
+        response
+    }
+
+    /// One request of the API: authenticate, carry out, write down.
+    async fn serve(
+        self: &Arc<Self>,
+        id: &RequestId,
+        request: &Request<Bytes>,
+        door: Door,
+        is_form: bool,
+    ) -> (Response<Full<Bytes>>, Result<(), Rejected>) {
+        let mut ctx = Context::new(id.clone(), "", BUDGET, self.recorder.clone());
+        let root = Stage::begin("clc.request", None);
+        let verify = Stage::begin("clc.front.verify", Some(&root));
+        let accepted = match self.accept(request, door, is_form).await {
+            Ok(accepted) => accepted,
+            // No span is kept of strangers: they could push out everybody else's.
+            Err(rejected) => return (failure(door, id, &rejected), Err(rejected)),
+        };
+        verify.end(&ctx, &accepted.caller.user, "ok");
+        ctx.user.clone_from(&accepted.caller.user);
+        ctx.span.clone_from(&root.id);
+        let (action, version) = (accepted.call.action.clone(), accepted.version.clone());
+        tracing::Span::current().record("user", ctx.user.as_str()).record("op", action.as_str());
+        match self.perform(&ctx, accepted).await {
+            Ok(reply) => {
+                root.end(&ctx, &action, "ok");
+                (success(door, &version, &action, id, reply.as_ref()), Ok(()))
+            }
+            Err(error) => {
+                root.end(&ctx, &action, error.code.as_str());
+                let rejected = Rejected::from(error);
+                (failure(door, id, &rejected), Err(rejected))
+            }
+        }
+    }
+
+    async fn accept(&self, request: &Request<Bytes>, door: Door, is_form: bool) -> Result<Accepted, Rejected> {
+        if request.body().len() > MAX_BODY {
+            return Err(
+                Ec2Error::new(Code::RequestTooLarge, format!("The request is larger than {MAX_BODY} bytes")).into()
+            );
+        }
+        match door {
+            Door::Soap => soap::accept(self.state.as_ref(), &self.guard, request.body()).await,
+            Door::Query => {
+                let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+                let headers: Vec<(String, String)> =
+                    request.headers().iter().map(|(name, value)| (name.as_str().to_string(), text(value))).collect();
+                let message = Message {
+                    method: request.method().as_str(),
+                    path: request.uri().path(),
+                    query: request.uri().query().unwrap_or_default(),
+                    headers: &headers,
+                    body: request.body(),
+                };
+                Ok(query::accept(self.state.as_ref(), &self.replays, self.clock.now(), &message, is_form).await?)
+            }
+        }
+    }
+
+    /// Carries the action out in a task of its own: a client that hangs up does not leave it half
+    /// done, and a panic in it is one failed request.
+    async fn perform(self: &Arc<Self>, ctx: &Context, accepted: Accepted) -> Result<Box<dyn Reply + Send>, Ec2Error> {
+        let span = ctx.start("clc.action", accepted.call.action.clone());
+        let (front, inner) = (self.clone(), span.ctx().clone());
+        let work = async move {
+            let Accepted { caller, call, version: _ } = accepted;
+            front.actions.serve(front.state.clone(), inner, caller, &call).await
+        };
+        let result = match tokio::spawn(work.in_current_span()).await {
+            Ok(result) => result,
+            Err(error) => Err(Ec2Error::internal(error)),
+        };
+        span.finish(result.as_ref().map_or_else(ToString::to_string, |_| "ok".to_string()));
+        result
+    }
+}
+
+/// What a request asks for.
+enum Way {
+    /// `GET ...?wsdl`
+    Contract,
+    Api {
+        door: Door,
+        /// The body is a form with parameters.
+        is_form: bool,
+    },
+}
+
+fn way(request: &Request<Bytes>) -> Result<Way, Ec2Error> {
+    let path = request.uri().path();
+    if !PATHS.contains(&path.strip_suffix('/').unwrap_or(path)) {
+        return Err(Ec2Error::new(
+            Code::NotFound,
+            "Nothing is served at this path; the EC2 API is at /services/Eucalyptus",
+        ));
+    }
+    let query = request.uri().query().unwrap_or_default();
+    let kind = request.headers().get(header::CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    let kind = kind.as_deref().unwrap_or_default();
+    match *request.method() {
+        Method::GET if query.eq_ignore_ascii_case("wsdl") => Ok(Way::Contract),
+        Method::GET => Ok(Way::Api { door: Door::Query, is_form: false }),
+        Method::POST if kind.starts_with(b"text/xml") || kind.starts_with(b"application/soap+xml") => {
+            Ok(Way::Api { door: Door::Soap, is_form: false })
+        }
+        Method::POST
+            if kind.is_empty()
+                || kind.starts_with(b"application/x-www-form-urlencoded")
+                || request.body().is_empty() =>
+        {
+            Ok(Way::Api { door: Door::Query, is_form: true })
+        }
+        Method::POST => Err(Ec2Error::new(
+            Code::InvalidRequest,
+            "The Content-Type must be application/x-www-form-urlencoded (Query) or text/xml (SOAP)",
+        )),
+        _ => Err(Ec2Error::new(Code::MethodNotAllowed, "Use GET or POST")),
+    }
+}
+
+/// A span that is kept only once it is known whose request it is.
+struct Stage {
+    id: String,
+    parent: Option<String>,
+    name: &'static str,
+    start: i64,
+    began: Instant,
+}
+
+impl Stage {
+    fn begin(name: &'static str, parent: Option<&Stage>) -> Self {
+        let id = RequestId::random().to_string();
+        Self { id, parent: parent.map(|parent| parent.id.clone()), name, start: now_micros(), began: Instant::now() }
+    }
+
+    fn end(self, ctx: &Context, detail: &str, outcome: &str) {
+        ctx.recorder.record(Span {
+            request_id: ctx.request.to_string(),
+            id: self.id,
+            parent: self.parent,
+            tier: ctx.recorder.tier().to_string(),
+            name: self.name.to_string(),
+            detail: Some(detail.to_string()),
+            start: self.start,
+            duration: i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX),
+            outcome: outcome.to_string(),
+        });
+    }
+}
+
+/// The line that ends a request, with what lies behind a failure.
+fn report(began: Instant, outcome: &Result<(), Rejected>) {
+    let ms = began.elapsed().as_millis();
+    match outcome {
+        Ok(()) => tracing::info!(event = "request.end", outcome = "ok", ms),
+        Err(Rejected::Request(error)) => {
+            let (code, reason, cause) = (error.code.as_str(), error.message.as_str(), chain(error));
+            if error.code.is_server() {
+                tracing::error!(event = "request.end", outcome = code, ms, reason, cause);
+            } else {
+                tracing::warn!(event = "request.end", outcome = code, ms, reason, cause);
+            }
+        }
+        Err(Rejected::Envelope(fault)) => {
+            tracing::warn!(event = "request.end", outcome = fault.code.name(), ms, reason = fault.reason);
+        }
+    }
+}
+
+/// Everything behind an error, outermost first.
+fn chain(error: &Ec2Error) -> String {
+    let mut texts = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(source) = next {
+        texts.push(source.to_string());
+        next = source.source();
+    }
+    texts.join(": ")
+}
