@@ -148,7 +148,7 @@ mod tests {
     fn genisoimage(test: &str) -> bool {
         let here = std::process::Command::new("genisoimage").arg("--version").output().is_ok();
         if !here {
-            eprintln!("SKIPPED {test}: genisoimage is not installed");
+            eprintln!("SKIPPED: {test}: genisoimage is not installed");
         }
         here
     }

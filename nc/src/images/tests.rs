@@ -88,7 +88,7 @@ fn sha256(bytes: &[u8]) -> String {
 fn qemu_img(test: &str) -> bool {
     let here = std::process::Command::new("qemu-img").arg("--version").output().is_ok();
     if !here {
-        eprintln!("SKIPPED {test}: qemu-img is not installed (package qemu-utils)");
+        eprintln!("SKIPPED: {test}: qemu-img is not installed (package qemu-utils)");
     }
     here
 }
