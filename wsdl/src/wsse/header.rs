@@ -66,9 +66,9 @@ impl SecurityHeader {
                 return Err(malformed(format!("a second {what} in the Security header")));
             }
         }
-        let signature = signature.ok_or(SecurityError::Missing("a Signature"))?;
-        let token = token.ok_or(SecurityError::Missing("a BinarySecurityToken"))?;
-        let timestamp = timestamp.ok_or(SecurityError::Missing("a Timestamp"))?;
+        let signature = signature.ok_or(SecurityError::Missing("Signature"))?;
+        let token = token.ok_or(SecurityError::Missing("BinarySecurityToken"))?;
+        let timestamp = timestamp.ok_or(SecurityError::Missing("Timestamp"))?;
 
         let [info, value, key_info] =
             children(signature, [(DS, "SignedInfo"), (DS, "SignatureValue"), (DS, "KeyInfo")])?;

@@ -79,6 +79,11 @@ impl Profile {
 pub enum Expect<'a> {
     /// A request; in the profile `strict` its Action must name the operation in the Body.
     Request,
+    /// As `Request`, but it is not remembered and may have come before. For operations that change
+    /// nothing (clients with fixed ids make equal messages within one second), and for the first
+    /// look at a message in the profile `user`: there any certificate will do, so a stranger could
+    /// fill the memory; look the user up first, then verify as `Request` what changes something.
+    Reading,
     /// The reply to our request with this MessageID.
     Reply {
         /// The request's wsa:MessageID.
@@ -97,7 +102,7 @@ pub struct Verified {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum SecurityError {
     /// A part of the Security header, or the header, is not there.
-    #[error("the message has no {}; it must be signed by WS-Security X.509", .0.trim_start_matches("a "))]
+    #[error("the message has no {0}; it must be signed by WS-Security X.509")]
     Missing(&'static str),
     /// The Security header is not of the shape that is accepted.
     #[error("the Security header is not acceptable: {0}")]
@@ -201,7 +206,7 @@ impl Security {
     }
 
     /// Checks that a message was signed as the profile asks, and by whom; a message that passes is
-    /// remembered and does not pass again.
+    /// remembered and does not pass again, unless it is a [`Expect::Reading`].
     ///
     /// # Errors
     /// [`SecurityError`] says what is wrong with it.

@@ -73,6 +73,8 @@ fn a_signed_request_is_believed_once() {
         let verified = pair.serve(&document).expect("genuine");
         assert_eq!(&verified.certificate, pair.caller.identity().certificate());
         assert_eq!(pair.serve(&document), Err(SecurityError::Replayed));
+        let envelope = read(document.as_bytes(), &Limits::default()).expect("an envelope");
+        assert!(pair.server.verify(&envelope, Expect::Reading).is_ok());
     }
 }
 
@@ -92,8 +94,8 @@ fn a_reply_belongs_to_its_request() {
 fn an_unsigned_message_is_refused() {
     let pair = pair();
     let document = write(&request(), None).expect("well formed");
-    assert_eq!(pair.serve(&document), Err(SecurityError::Missing("a Security header")));
-    let fault = Fault::from(SecurityError::Missing("a Security header"));
+    assert_eq!(pair.serve(&document), Err(SecurityError::Missing("Security header")));
+    let fault = Fault::from(SecurityError::Missing("Security header"));
     assert_eq!(fault.reason, "the message has no Security header; it must be signed by WS-Security X.509");
 }
 
@@ -217,7 +219,8 @@ fn second_parts_are_refused() {
 #[test]
 fn the_signature_must_be_of_the_accepted_shape() {
     let reference = |document: &str| between(document, "<ds:Reference URI=\"#id-Body\"", "</ds:Reference>").to_string();
-    let cases: Vec<(&str, Box<dyn Fn(&str) -> String>)> = vec![
+    type Attack = Box<dyn Fn(&str) -> String>;
+    let cases: Vec<(&str, Attack)> = vec![
         ("unsigned Body", Box::new(move |d| d.replace(&reference(d), ""))),
         ("twice", Box::new(move |d| d.replace(&reference(d), &reference(d).repeat(2)))),
         ("empty URI", Box::new(|d| d.replace("URI=\"#id-To\"", "URI=\"\""))),
@@ -366,4 +369,59 @@ fn recorded_clients_are_understood() {
         let result = door.verify(&envelope, Expect::Request);
         assert!(result.is_ok(), "{name}: {result:?}");
     }
+}
+
+/// Whatever happens to a signed message on its way, it is refused, or what it says is unchanged.
+#[test]
+fn random_damage_is_refused_or_changes_nothing() {
+    const DAMAGED: usize = 3000;
+    let pair = pair();
+    let original = pair.signed(&Outgoing { reason: Some("none"), ..request() });
+    let whole = read(original.as_bytes(), &Limits::default()).expect("an envelope");
+    let snippets = [
+        "<",
+        ">",
+        "<!-- -->",
+        "<a/>",
+        "&amp;",
+        " ",
+        "\n",
+        "<![CDATA[",
+        "]]>",
+        " xmlns='u'",
+        "wsu:Id='id-Body'",
+        "\u{e9}",
+    ];
+    let mut rng = proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha);
+    let mut below = |n: usize| proptest::prelude::Rng::next_u32(&mut rng) as usize % n;
+    let (mut unreadable, mut refused, mut harmless) = (0, 0, 0);
+    for _ in 0..DAMAGED {
+        let mut damaged = original.clone().into_bytes();
+        let at = below(damaged.len());
+        match below(4) {
+            0 => damaged[at] ^= 1 << below(8),
+            1 => drop(damaged.drain(at..(at + 1 + below(40)).min(original.len()))),
+            2 => drop(damaged.splice(at..at, snippets[below(snippets.len())].bytes())),
+            _ => {
+                let from = below(original.len());
+                let to = (from + 1 + below(300)).min(original.len());
+                drop(damaged.splice(at..at, original.as_bytes()[from..to].iter().copied()));
+            }
+        }
+        let Ok(envelope) = read(&damaged, &Limits::default()) else {
+            unreadable += 1;
+            continue;
+        };
+        if pair.server.verify(&envelope, Expect::Reading).is_err() {
+            refused += 1;
+            continue;
+        }
+        harmless += 1;
+        let said = |envelope: &Envelope| {
+            let Envelope { body, body_name, to, action, message_id, relates_to, reason, .. } = envelope;
+            format!("{body}{body_name:?}{to:?}{action:?}{message_id:?}{relates_to:?}{reason:?}")
+        };
+        assert_eq!(said(&envelope), said(&whole), "{}", String::from_utf8_lossy(&damaged));
+    }
+    assert!(unreadable > 100 && refused > 100 && harmless > 10, "{unreadable} {refused} {harmless}");
 }

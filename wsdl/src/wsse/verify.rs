@@ -1,6 +1,6 @@
 //! Decides whether a message is to be believed. The order is from cheap to dear: shape, who, when,
-//! what is covered, the signature, the digests, and last whether it was seen before, so that nobody
-//! without an accepted key can fill the memory.
+//! what is covered, the signature, the digests, and last whether it was seen before, so that where
+//! certificates are pinned nobody without an accepted key can fill the memory.
 
 use std::borrow::Cow;
 use std::sync::PoisonError;
@@ -22,7 +22,7 @@ const USED_BLOCKS: [(&str, &str); 5] =
 pub(super) fn verify(security: &Security, envelope: &Envelope, expect: Expect<'_>) -> Result<Verified, SecurityError> {
     let rules = security.profile.rules();
     let found = envelope.header.iter().find(|block| block.is(WSSE, "Security"));
-    let header = SecurityHeader::read(found.ok_or(SecurityError::Missing("a Security header"))?)?;
+    let header = SecurityHeader::read(found.ok_or(SecurityError::Missing("Security header"))?)?;
     algorithms(&header, &rules)?;
     let certificate = signer(security, &header, &rules)?;
     let now = security.clock.now();
@@ -40,7 +40,10 @@ pub(super) fn verify(security: &Security, envelope: &Envelope, expect: Expect<'_
         }
     }
     expected(security, envelope, expect, &rules)?;
-    remember(security, &info, &certificate, expires, now)?;
+    match expect {
+        Expect::Reading => {}
+        Expect::Request | Expect::Reply { .. } => remember(security, &info, &certificate, expires, now)?,
+    }
     Ok(Verified { certificate })
 }
 
@@ -66,7 +69,7 @@ fn signer(security: &Security, header: &SecurityHeader, rules: &Rules) -> Result
 /// When the message ends to be acceptable; an error if it is not acceptable now.
 fn lifetime(header: &SecurityHeader, rules: &Rules, now: Timestamp) -> Result<Timestamp, SecurityError> {
     if rules.expires && header.expires.is_none() {
-        return Err(SecurityError::Missing("an Expires in its Timestamp"));
+        return Err(SecurityError::Missing("Expires in its Timestamp"));
     }
     let clock = |problem: String| Err(SecurityError::Clock(problem));
     let latest_creation = now.saturating_add(SKEW).unwrap_or(Timestamp::MAX);
@@ -122,7 +125,7 @@ fn everything_needed_is_covered(envelope: &Envelope, covered: &[&Part], rules: &
 /// The octets that the signature value is made over.
 fn signed_info<'e>(envelope: &'e Envelope, header: &SecurityHeader) -> Result<Cow<'e, str>, SecurityError> {
     let part = envelope.parts.iter().find(|part| part.kind == Kind::SignedInfo);
-    octets(part.ok_or(SecurityError::Missing("a SignedInfo"))?, &header.inclusive)
+    octets(part.ok_or(SecurityError::Missing("SignedInfo"))?, &header.inclusive)
 }
 
 /// The canonical form made in the first pass, or, for the senders that list prefixes, one made
@@ -153,11 +156,11 @@ fn expected(security: &Security, envelope: &Envelope, expect: Expect<'_>, rules:
             "the reply relates to '{}' and not to our message '{to}'",
             envelope.relates_to.as_deref().unwrap_or_default()
         )),
-        Expect::Request if !rules.addressing => Ok(()),
-        Expect::Request => {
-            let action = envelope.action.as_deref().ok_or(SecurityError::Missing("a wsa:Action"))?;
-            let to = envelope.to.as_deref().ok_or(SecurityError::Missing("a wsa:To"))?;
-            envelope.message_id.as_deref().ok_or(SecurityError::Missing("a wsa:MessageID"))?;
+        Expect::Request | Expect::Reading if !rules.addressing => Ok(()),
+        Expect::Request | Expect::Reading => {
+            let action = envelope.action.as_deref().ok_or(SecurityError::Missing("wsa:Action"))?;
+            let to = envelope.to.as_deref().ok_or(SecurityError::Missing("wsa:To"))?;
+            envelope.message_id.as_deref().ok_or(SecurityError::Missing("wsa:MessageID"))?;
             let operation = &envelope.body_name.local;
             if action.rsplit_once('#').map(|(_, operation)| operation) != Some(operation.as_str()) {
                 return unexpected(format!("the Action '{action}' is not that of '{operation}' in the Body"));
