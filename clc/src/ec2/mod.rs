@@ -11,6 +11,8 @@ pub mod instances;
 pub mod keys;
 pub mod page;
 pub mod run;
+#[cfg(test)]
+pub mod samples;
 pub mod tags;
 pub mod types;
 mod version;
@@ -19,7 +21,7 @@ pub mod zones;
 pub use filters::Filters;
 pub use page::Page;
 pub use tags::Tag;
-pub use version::Version;
+pub use version::{CONTRACT, Version};
 
 use crate::front::{Reply, Writer};
 

@@ -1,6 +1,9 @@
 //! What the front must ask of the cloud's records: whose an access key or a certificate is.
 
 use std::future::Future;
+use std::time::Duration;
+
+use ironbark_wsdl::Context;
 
 use crate::error::Ec2Error;
 
@@ -30,4 +33,8 @@ pub trait Directory: Send + Sync + 'static {
     /// Whose the certificate is, by the SHA-256 of its DER in lower-case hex: exactly this
     /// certificate must have been given to a user; who issued it does not matter.
     fn certificate(&self, fingerprint: &str) -> impl Future<Output = Result<Option<Account>, Ec2Error>> + Send;
+
+    /// Told of each request of a known user when its answer is ready: `outcome` is `ok` or an error
+    /// code. Must not wait for anything: the client does.
+    fn answered(&self, _ctx: &Context, _action: &str, _outcome: &str, _took: Duration) {}
 }

@@ -25,3 +25,6 @@ pub use params::{MAX_PARAMETERS, Params};
 pub use server::Front;
 pub use wsdl::EC2_WSDL;
 pub use xml::{Door, Writer, escape_into};
+
+#[cfg(test)]
+mod tests;

@@ -116,7 +116,11 @@ impl<S: Directory> Front<S> {
         ctx.span.clone_from(&root.id);
         let (action, version) = (accepted.call.action.clone(), accepted.version.clone());
         tracing::Span::current().record("user", ctx.user.as_str()).record("op", action.as_str());
-        match self.perform(&ctx, accepted).await {
+        let began = Instant::now();
+        let performed = self.perform(&ctx, accepted).await;
+        let outcome = performed.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
+        self.state.answered(&ctx, &action, outcome, began.elapsed());
+        match performed {
             Ok(reply) => {
                 root.end(&ctx, &action, "ok");
                 (success(door, &version, &action, id, reply.as_ref()), Ok(()))

@@ -13,11 +13,11 @@ use super::query::Accepted;
 use super::replay::reads;
 use super::reply::Rejected;
 use super::xml::Door;
-use crate::ec2::Version;
+use crate::ec2::{CONTRACT, Version};
 use crate::error::{Code, Ec2Error};
 
-/// The oldest and the newest version whose shapes we write exactly; our contract is the newest.
-const SPOKEN: (&str, &str) = ("2009-10-31", "2010-08-31");
+/// The oldest version whose shapes we write exactly; the newest is [`CONTRACT`].
+const OLDEST: &str = "2009-10-31";
 
 /// The largest envelope of an EC2 user, in bytes: 16 KiB of user data and a signature have 30 KB.
 const MAX_ENVELOPE: usize = 1 << 20;
@@ -77,13 +77,13 @@ fn read(body: &[u8]) -> Result<Envelope, Rejected> {
 /// The version of the Body's child, whose namespace the answer has too.
 fn version(envelope: &Envelope) -> Result<Version, Ec2Error> {
     let spoken = |version: &Version| match version {
-        Version::Dated(date) => (SPOKEN.0..=SPOKEN.1).contains(&date.as_str()),
+        Version::Dated(date) => (OLDEST..=CONTRACT).contains(&date.as_str()),
         Version::Eucalyptus => false,
     };
     Version::of_namespace(&envelope.body_name.namespace).filter(spoken).ok_or_else(|| {
         let shown: String = envelope.body_name.namespace.chars().take(100).collect();
         let text =
-            format!("The namespace '{shown}' is not spoken here; the contract at ?wsdl is of version {}", SPOKEN.1);
+            format!("The namespace '{shown}' is not spoken here; the contract at ?wsdl is of version {CONTRACT}");
         Ec2Error::new(Code::InvalidNamespace, text)
     })
 }

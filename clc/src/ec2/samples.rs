@@ -1,0 +1,202 @@
+//! The fullest and the emptiest answer of each EC2 action, for tests: what the contract and real
+//! clients are held against.
+
+use jiff::Timestamp;
+
+use super::Done;
+use super::console::{GetConsoleOutput, GetConsoleOutputResponse};
+use super::images::*;
+use super::instances::*;
+use super::keys::*;
+use super::run::{RunInstances, RunInstancesResponse};
+use super::tags::Tag;
+use super::types::*;
+use super::zones::*;
+use crate::front::Action;
+
+/// An action with sample answers.
+pub trait Sampled: Action {
+    /// Everything that can be there is.
+    fn fullest() -> Self::Response;
+    /// Nothing is there that need not be.
+    fn emptiest() -> Self::Response;
+}
+
+fn noon() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().expect("a time")
+}
+
+fn text(text: &str) -> Option<String> {
+    Some(text.to_string())
+}
+
+/// Text that breaks writers which do not escape.
+const NASTY: &str = "a<b>&\"c\"]]>\r\n\u{1}é";
+
+fn instance(full: bool) -> Instance {
+    let only = |value: &str| text(value).filter(|_| full);
+    Instance {
+        instance_id: "i-1A2B3C4D".into(),
+        image_id: "emi-11111111".into(),
+        state: InstanceState::Running,
+        private_dns_name: only("10.0.0.5").unwrap_or_default(),
+        dns_name: only("10.0.0.5").unwrap_or_default(),
+        reason: only(NASTY).unwrap_or_default(),
+        state_reason: full.then(|| StateReason { code: "Server.InternalError".into(), message: NASTY.into() }),
+        key_name: only("k1"),
+        launch_index: 0,
+        instance_type: "m1.small".into(),
+        launch_time: noon(),
+        availability_zone: "cluster1".into(),
+        kernel_id: only("eki-22222222"),
+        ramdisk_id: only("eri-33333333"),
+        private_ip_address: only("10.0.0.5"),
+        ip_address: only("10.0.0.5"),
+        architecture: "x86_64".into(),
+        root_device_type: RootDevice::InstanceStore,
+        root_device_name: only("/dev/sda1"),
+        client_token: only("token-1"),
+        tags: if full { vec![Tag { key: "Name".into(), value: NASTY.into() }] } else { Vec::new() },
+    }
+}
+
+/// A reservation with two instances, or with one bare one.
+pub fn reservation(full: bool) -> Reservation {
+    Reservation {
+        reservation_id: "r-4F5E6D7C".into(),
+        owner_id: "admin".into(),
+        groups: if full { vec![Group { id: "sg-00000001".into(), name: "default".into() }] } else { Vec::new() },
+        instances: if full { vec![instance(true), instance(true)] } else { vec![instance(false)] },
+    }
+}
+
+impl Sampled for RunInstances {
+    fn fullest() -> RunInstancesResponse {
+        RunInstancesResponse(reservation(true))
+    }
+    fn emptiest() -> RunInstancesResponse {
+        RunInstancesResponse(reservation(false))
+    }
+}
+
+impl Sampled for DescribeInstances {
+    fn fullest() -> DescribeInstancesResponse {
+        DescribeInstancesResponse { reservations: vec![reservation(true), reservation(false)], next_token: text("t") }
+    }
+    fn emptiest() -> DescribeInstancesResponse {
+        DescribeInstancesResponse { reservations: Vec::new(), next_token: None }
+    }
+}
+
+fn change() -> StateChanges {
+    let (current, previous) = (InstanceState::ShuttingDown, InstanceState::Running);
+    StateChanges(vec![StateChange { instance_id: "i-1A2B3C4D".into(), current, previous }])
+}
+
+macro_rules! sampled {
+    ($($action:ty => $full:expr, $empty:expr;)*) => {$(
+        impl Sampled for $action {
+            fn fullest() -> Self::Response { $full }
+            fn emptiest() -> Self::Response { $empty }
+        }
+    )*};
+}
+
+sampled! {
+    RebootInstances => Done, Done;
+    TerminateInstances => change(), StateChanges(Vec::new());
+    StopInstances => change(), StateChanges(Vec::new());
+    StartInstances => change(), StateChanges(Vec::new());
+    DeregisterImage => Done, Done;
+    DeleteKeyPair => Done, Done;
+    GetConsoleOutput => console(b"hello\r\n\x1b[1m\xff"), console(b"");
+    RegisterImage => registered(), registered();
+    DescribeImages => images(vec![image(true), image(false)]), images(Vec::new());
+    CreateKeyPair => created(), created();
+    ImportKeyPair => imported(), imported();
+    DescribeKeyPairs => keys(vec![key()]), keys(Vec::new());
+    DescribeAvailabilityZones => zones(vec![zone()]), zones(Vec::new());
+    DescribeRegions => regions(true), regions(false);
+    DescribeInstanceTypes => types(true), types(false);
+}
+
+fn console(output: &[u8]) -> GetConsoleOutputResponse {
+    GetConsoleOutputResponse { instance_id: "i-1A2B3C4D".into(), timestamp: noon(), output: output.to_vec() }
+}
+
+fn registered() -> RegisterImageResponse {
+    RegisterImageResponse { image_id: "emi-11111111".into() }
+}
+
+fn images(images: Vec<Image>) -> DescribeImagesResponse {
+    DescribeImagesResponse { images, next_token: None }
+}
+
+fn image(full: bool) -> Image {
+    let only = |value: &str| text(value).filter(|_| full);
+    Image {
+        image_id: "emi-11111111".into(),
+        image_location: "http://images/debian.qcow2?a=1&b=2".into(),
+        state: ImageState::Available,
+        owner_id: "admin".into(),
+        is_public: true,
+        architecture: "x86_64".into(),
+        image_type: ImageType::Machine,
+        kernel_id: only("eki-22222222"),
+        ramdisk_id: only("eri-33333333"),
+        name: "debian".into(),
+        description: only(NASTY),
+        root_device_name: only("/dev/sda1"),
+        created: noon(),
+        tags: if full { vec![Tag { key: "Name".into(), value: "x".into() }] } else { Vec::new() },
+    }
+}
+
+fn key() -> KeyPair {
+    KeyPair {
+        key_name: NASTY.into(),
+        key_fingerprint: "00:11".into(),
+        key_pair_id: "key-0123456789abcdef0".into(),
+        key_type: KeyType::Rsa,
+        created: noon(),
+    }
+}
+
+fn keys(key_pairs: Vec<KeyPair>) -> DescribeKeyPairsResponse {
+    DescribeKeyPairsResponse { key_pairs }
+}
+
+fn created() -> CreateKeyPairResponse {
+    CreateKeyPairResponse { key_pair: key(), key_material: "-----BEGIN RSA PRIVATE KEY-----\nFAKE\n".into() }
+}
+
+fn imported() -> ImportKeyPairResponse {
+    ImportKeyPairResponse { key_pair: key() }
+}
+
+fn zone() -> Zone {
+    let small = Capacity { instance_type: "m1.small".into(), free: 3, max: 4, cores: 1, memory_mb: 256, disk_gb: 5 };
+    Zone {
+        zone_name: "cluster1".into(),
+        state: ZoneState::Available,
+        region_name: "ironbark".into(),
+        messages: vec![NASTY.into()],
+        capacity: vec![small],
+    }
+}
+
+fn zones(zones: Vec<Zone>) -> DescribeAvailabilityZonesResponse {
+    DescribeAvailabilityZonesResponse { zones, verbose: true }
+}
+
+fn regions(full: bool) -> DescribeRegionsResponse {
+    let here = Region { region_name: "ironbark".into(), endpoint: "http://127.0.0.1:8773/services/Eucalyptus".into() };
+    DescribeRegionsResponse { regions: if full { vec![here] } else { Vec::new() } }
+}
+
+fn types(full: bool) -> DescribeInstanceTypesResponse {
+    let availability = vec![Availability { zone_name: "cluster1".into(), max: 4, available: 3 }];
+    let small = InstanceType { name: "m1.small".into(), cores: 1, memory_mb: 256, disk_gb: 5, availability };
+    let types = if full { vec![small] } else { Vec::new() };
+    DescribeInstanceTypesResponse { types, availability: full, next_token: None }
+}
