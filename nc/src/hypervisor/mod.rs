@@ -60,7 +60,8 @@ pub trait Hypervisor: Send + Sync + 'static {
     fn request_shutdown(&self, domain: &DomainKey, within: Duration) -> Answer<'_, ()>;
 
     /// Pulls the plug. A domain that is off already is success. This call alone does not wait for earlier calls on
-    /// the same domain, because it is the way out when one of them hangs.
+    /// the same domain, because it is the way out when one of them hangs. Takes one to two seconds, and 12 s when QEMU
+    /// itself hangs (libvirt waits 10 s before it kills): give it 20 s or more.
     fn destroy(&self, domain: &DomainKey, within: Duration) -> Answer<'_, ()>;
 
     /// Forgets the definition of a domain that is off, `Refused` when it runs. Disks are not touched.
@@ -264,8 +265,8 @@ pub enum Change {
     /// The guest has finished powering off, or was asked to; `Stopped` or `Rebooted` follows.
     ShuttingDown,
     Stopped(OffReason),
-    /// The machine was reset: the guest rebooted, or [`Hypervisor::reset`] was called. One reboot asked for by ACPI is
-    /// reported once, though libvirt tells it twice.
+    /// The machine was reset: the guest rebooted, or [`Hypervisor::reset`] was called. One reset is
+    /// told once, though libvirt tells it several times.
     Rebooted,
     /// The guest's kernel panicked (needs a guest that can tell).
     Crashed,

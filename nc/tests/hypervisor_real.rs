@@ -1,0 +1,455 @@
+//! The libvirt hypervisor with real guests under QEMU: through libvirtd (`qemu:///system`, root) and with the driver in
+//! this process (`qemu:///embed`).
+//!
+//! Needs IRONBARK_GUEST, a directory with vmlinuz, initrd.img and root.img as tests/guest builds them. Without it, or
+//! without libvirtd, a test says SKIPPED and passes.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ironbark_nc::hypervisor::accel::Kind;
+use ironbark_nc::hypervisor::domain_xml::tap_name;
+use ironbark_nc::hypervisor::libvirt::{Config, Libvirt};
+use ironbark_nc::hypervisor::{
+    Boot, Change, Disk, DiskFormat, DiskSource, DomainKey, DomainSpec, DomainState, Event, Hypervisor, HypervisorError,
+    Nic, OffReason, Started,
+};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::broadcast;
+use uuid::Uuid;
+
+const SYSTEM: &str = "qemu:///system";
+const SOCKET: &str = "/run/libvirt/libvirt-sock";
+
+/// For calls, and for what a guest does; generous because the machine may be shared and without KVM.
+const LIMIT: Duration = Duration::from_secs(60);
+const GUEST: Duration = Duration::from_secs(120);
+
+/// A directory with copies of the guest's files, and one guest's names. Ends its domain when dropped.
+struct Lab {
+    dir: tempfile::TempDir,
+    hypervisor: Arc<Libvirt>,
+    keys: Vec<DomainKey>,
+    /// Where QEMU's process ids are.
+    pids: PathBuf,
+}
+
+impl Lab {
+    /// `None`, loudly, when this machine cannot. `{dir}` in `uri` is the lab's directory.
+    fn new(test: &str, uri: &str) -> Option<Lab> {
+        let Ok(guest) = std::env::var("IRONBARK_GUEST") else {
+            eprintln!("SKIPPED {test}: IRONBARK_GUEST names no guest's directory");
+            return None;
+        };
+        if uri.starts_with("qemu:///system") && UnixStream::from_std(connect()?).is_err() {
+            return None;
+        }
+        let dir = tempfile::Builder::new().prefix("ironbark-hv").tempdir().expect("a directory");
+        // QEMU runs as another user and must find its files.
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("our own directory");
+        for file in ["vmlinuz", "initrd.img", "root.img"] {
+            if let Err(error) = fs::copy(Path::new(&guest).join(file), dir.path().join(file)) {
+                eprintln!("SKIPPED {test}: {guest}/{file}: {error}");
+                return None;
+            }
+        }
+        let uri = uri.replace("{dir}", dir.path().to_str().expect("plain names"));
+        let embedded = uri.contains("embed");
+        let pids = if embedded { dir.path().join("embed/run/qemu") } else { "/run/libvirt/qemu".into() };
+        let owner = Uuid::new_v4().to_string();
+        let hypervisor = Libvirt::open(Config { uri, kind: Kind::Auto, owner }).expect("a good URI");
+        eprintln!("{test}: {}", hypervisor.choice());
+        Some(Lab { dir, hypervisor: Arc::new(hypervisor), keys: Vec::new(), pids })
+    }
+
+    /// A new instance's specification, with a root disk and a console of its own.
+    fn spec(&mut self) -> DomainSpec {
+        let uuid = Uuid::new_v4();
+        let name = format!("i-{:08X}", uuid.as_fields().0);
+        let root = self.dir.path().join(format!("{name}.img"));
+        fs::copy(self.dir.path().join("root.img"), &root).expect("room for a disk");
+        let key = DomainKey { name: name.clone(), uuid };
+        self.keys.push(key.clone());
+        DomainSpec {
+            key,
+            memory_mb: 96,
+            vcpus: 1,
+            boot: Boot::Kernel {
+                kernel: self.dir.path().join("vmlinuz"),
+                ramdisk: Some(self.dir.path().join("initrd.img")),
+                cmdline: "root=/dev/vda console=ttyS0 panic=5 guest.metadata=off".into(),
+            },
+            disks: vec![disk(&root, "vda", None)],
+            seed: None,
+            nic: Nic::User { mac: "d0:0d:00:00:00:01".into() },
+            console: self.dir.path().join(format!("{name}.log")),
+        }
+    }
+
+    fn volume(&self, name: &str) -> PathBuf {
+        let path = self.dir.path().join(name);
+        fs::File::create(&path).and_then(|file| file.set_len(8 << 20)).expect("a sparse file");
+        path
+    }
+
+    fn signal(&self, key: &DomainKey, signal: Signal) {
+        let file = self.pids.join(format!("{key}.pid"));
+        let pid = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+        kill(Pid::from_raw(pid.trim().parse().expect("a number")), signal).expect("QEMU runs");
+    }
+
+    async fn state(&self, key: &DomainKey) -> Option<DomainState> {
+        let inventory = self.hypervisor.inventory(LIMIT).await.expect("inventory");
+        inventory.domains.iter().find(|seen| seen.key == *key).map(|seen| seen.state)
+    }
+
+    /// Ends all domains that are left.
+    async fn clean(&self) {
+        for key in &self.keys {
+            let _ = self.hypervisor.destroy(key, LIMIT).await;
+            let _ = self.hypervisor.undefine(key, LIMIT).await;
+        }
+    }
+}
+
+fn connect() -> Option<std::os::unix::net::UnixStream> {
+    match std::os::unix::net::UnixStream::connect(SOCKET) {
+        Ok(stream) => stream.set_nonblocking(true).ok().map(|()| stream),
+        Err(error) => {
+            eprintln!("SKIPPED: no libvirtd at {SOCKET}: {error}");
+            None
+        }
+    }
+}
+
+fn disk(path: &Path, target: &str, serial: Option<&str>) -> Disk {
+    Disk {
+        source: DiskSource::File(path.to_owned()),
+        format: DiskFormat::Raw,
+        target: target.into(),
+        serial: serial.map(str::to_owned),
+        read_only: false,
+    }
+}
+
+/// Waits until `text` is in the file `times` times.
+async fn console_says(path: &Path, text: &str, times: usize) {
+    let end = Instant::now() + GUEST;
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    loop {
+        let said = fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default();
+        if said.matches(text).count() >= times {
+            return;
+        }
+        assert!(Instant::now() < end, "{text:?} not {times} times on the console:\n{said}");
+        look.tick().await;
+    }
+}
+
+/// Waits for a change of `key` that `wanted` accepts, and returns those before it and it.
+async fn wait_for(
+    events: &mut broadcast::Receiver<Event>,
+    key: &DomainKey,
+    wanted: impl Fn(&Change) -> bool,
+) -> Vec<Change> {
+    let mut seen = Vec::new();
+    let wait = async {
+        loop {
+            if let Event::Domain { key: of, change, .. } = events.recv().await.expect("the channel stands")
+                && of == *key
+            {
+                let last = wanted(&change);
+                seen.push(change);
+                if last {
+                    return;
+                }
+            }
+        }
+    };
+    let waited = tokio::time::timeout(GUEST, wait).await;
+    assert!(waited.is_ok(), "only {seen:?}");
+    seen
+}
+
+async fn whole_life(mut lab: Lab) {
+    let h = lab.hypervisor.clone();
+    let mut events = h.events();
+    let spec = lab.spec();
+    let (key, console) = (spec.key.clone(), spec.console.clone());
+    eprintln!("{}", h.host_info(LIMIT).await.expect("host").hypervisor);
+
+    let begun = Instant::now();
+    assert_eq!(h.start(spec.clone(), LIMIT).await, Ok(Started::Now));
+    eprintln!("start: {:?}", begun.elapsed());
+    wait_for(&mut events, &key, |c| *c == Change::Started).await;
+    assert_eq!(h.start(spec.clone(), LIMIT).await, Ok(Started::AlreadyRunning));
+    assert_eq!(lab.state(&key).await, Some(DomainState::Running));
+    console_says(&console, "guest: ready", 1).await;
+    eprintln!("ready: {:?}", begun.elapsed());
+
+    // The guest obeys the power button, and reboots in place.
+    let run = h.inventory(LIMIT).await.expect("inventory").domains[0].run;
+    let asked = Instant::now();
+    h.request_reboot(&key, LIMIT).await.expect("reboot");
+    let seen = wait_for(&mut events, &key, |c| *c == Change::Rebooted).await;
+    eprintln!("guest obeyed after {:?}: {seen:?}", asked.elapsed());
+    console_says(&console, "guest: ready", 2).await;
+    eprintln!("ready again: {:?}", asked.elapsed());
+    assert_eq!(h.inventory(LIMIT).await.expect("inventory").domains[0].run, run);
+
+    let volume = lab.volume("volume");
+    let begun = Instant::now();
+    h.attach_disk(&key, disk(&volume, "vdb", Some("vol-00000001")), LIMIT).await.expect("attach");
+    eprintln!("attach: {:?}", begun.elapsed());
+    let again = h.attach_disk(&key, disk(&volume, "vdb", None), LIMIT).await;
+    assert!(matches!(again, Err(HypervisorError::Refused { .. })), "{again:?}");
+    let disks = h.disks(&key, LIMIT).await.expect("disks");
+    assert_eq!(disks.iter().map(|d| d.target.as_str()).collect::<Vec<_>>(), ["vda", "vdb"]);
+    assert_eq!((disks[1].source.as_ref(), disks[1].serial.as_deref()), (Some(&volume), Some("vol-00000001")));
+    let begun = Instant::now();
+    h.detach_disk(&key, "vdb", LIMIT).await.expect("detach");
+    eprintln!("detach: {:?}", begun.elapsed());
+    assert_eq!(h.disks(&key, LIMIT).await.expect("disks").len(), 1);
+    let none = h.detach_disk(&key, "vdb", LIMIT).await;
+    assert!(matches!(none, Err(HypervisorError::Refused { .. })), "{none:?}");
+
+    // One reboot was told once: all events of the disks are behind it, and no second `Rebooted` was among them.
+    let seen = wait_for(&mut events, &key, |c| matches!(c, Change::DeviceRemoved { .. })).await;
+    assert!(!seen.contains(&Change::Rebooted), "{seen:?}");
+
+    h.reset(&key, LIMIT).await.expect("reset");
+    wait_for(&mut events, &key, |c| *c == Change::Rebooted).await;
+    console_says(&console, "guest: ready", 3).await;
+
+    h.request_shutdown(&key, LIMIT).await.expect("shutdown");
+    let seen = wait_for(&mut events, &key, |c| matches!(c, Change::Stopped(_))).await;
+    eprintln!("shutdown: {seen:?}");
+    assert_eq!(lab.state(&key).await, Some(DomainState::Off(OffReason::Shutdown)));
+
+    // The same definition and disk again, and the plug pulled.
+    assert_eq!(h.start(spec, LIMIT).await, Ok(Started::Now));
+    console_says(&console, "guest: ready", 4).await;
+    let begun = Instant::now();
+    h.destroy(&key, LIMIT).await.expect("destroy");
+    eprintln!("destroy: {:?}", begun.elapsed());
+    assert_eq!(lab.state(&key).await, Some(DomainState::Off(OffReason::Destroyed)));
+    h.undefine(&key, LIMIT).await.expect("undefine");
+    assert_eq!(lab.state(&key).await, None);
+    assert_eq!(h.reset(&key, LIMIT).await, Err(HypervisorError::Absent { name: key.name.clone() }));
+    lab.clean().await;
+}
+
+#[tokio::test]
+async fn a_guest_lives_under_libvirtd() {
+    if let Some(lab) = Lab::new("a_guest_lives_under_libvirtd", SYSTEM) {
+        whole_life(lab).await;
+    }
+}
+
+#[tokio::test]
+async fn a_guest_lives_under_the_embedded_driver() {
+    if let Some(lab) = Lab::new("a_guest_lives_under_the_embedded_driver", "qemu:///embed?root={dir}/embed") {
+        whole_life(lab).await;
+    }
+}
+
+#[tokio::test]
+async fn a_hung_qemu_blocks_its_own_calls_only() {
+    let Some(mut lab) = Lab::new("a_hung_qemu_blocks_its_own_calls_only", SYSTEM) else { return };
+    let h = lab.hypervisor.clone();
+    let mut events = h.events();
+    let (hung, sound) = (lab.spec(), lab.spec());
+    let (hung_key, sound_key) = (hung.key.clone(), sound.key.clone());
+    h.start(hung, LIMIT).await.expect("start");
+    h.start(sound, LIMIT).await.expect("start");
+
+    lab.signal(&hung_key, Signal::SIGSTOP);
+    let short = Duration::from_secs(1);
+    let answer = h.reset(&hung_key, short).await;
+    assert_eq!(answer, Err(HypervisorError::TimedOut { call: "reset", after: short }));
+    let queued = h.reset(&hung_key, short).await;
+    assert!(matches!(queued, Err(HypervisorError::Unavailable { .. })), "{queued:?}");
+
+    let begun = Instant::now();
+    assert_eq!(lab.state(&hung_key).await, Some(DomainState::Running));
+    h.reset(&sound_key, LIMIT).await.expect("another domain is not held up");
+    eprintln!("inventory and another's reset beside a hung QEMU: {:?}", begun.elapsed());
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+
+    // The way out does not wait behind the call that hangs, and ends it.
+    let begun = Instant::now();
+    h.destroy(&hung_key, LIMIT).await.expect("destroy");
+    eprintln!("destroy of a hung QEMU: {:?}", begun.elapsed());
+    let late = async {
+        loop {
+            if let Ok(Event::LateReply { domain, call, outcome, .. }) = events.recv().await {
+                return (domain, call, outcome);
+            }
+        }
+    };
+    let (domain, call, outcome) = tokio::time::timeout(LIMIT, late).await.expect("the late reply");
+    eprintln!("late reply of {call}: {outcome:?}");
+    assert_eq!((domain, call), (Some(hung_key), "reset"));
+    lab.clean().await;
+}
+
+#[tokio::test]
+async fn more_hung_qemus_than_libvirtd_takes_calls() {
+    let Some(mut lab) = Lab::new("more_hung_qemus_than_libvirtd_takes_calls", SYSTEM) else { return };
+    let h = lab.hypervisor.clone();
+    let short = Duration::from_millis(500);
+    // libvirtd serves five calls of one connection at a time.
+    for n in 0..7 {
+        let spec = lab.spec();
+        let key = spec.key.clone();
+        h.start(spec, LIMIT).await.unwrap_or_else(|e| panic!("start {n} beside hung ones: {e}"));
+        lab.signal(&key, Signal::SIGSTOP);
+        let answer = h.reset(&key, short).await;
+        assert_eq!(answer, Err(HypervisorError::TimedOut { call: "reset", after: short }));
+    }
+    let sound = lab.spec();
+    let key = sound.key.clone();
+    h.start(sound, LIMIT).await.expect("start");
+    h.reset(&key, LIMIT).await.expect("reset");
+    assert_eq!(h.inventory(LIMIT).await.expect("inventory").domains.len(), 8);
+    for key in &lab.keys {
+        lab.signal(key, Signal::SIGKILL);
+    }
+    lab.clean().await;
+}
+
+#[tokio::test]
+async fn a_whole_disk_boots_on_a_bridge_with_a_seed() {
+    let Some(mut lab) = Lab::new("a_whole_disk_boots_on_a_bridge_with_a_seed", SYSTEM) else { return };
+    let bridge = format!("ibhv{}", std::process::id() % 100_000);
+    if !ip(&["link", "add", &bridge, "type", "bridge"]) {
+        eprintln!("SKIPPED a_whole_disk_boots_on_a_bridge_with_a_seed: no bridge can be made");
+        return;
+    }
+    let mut spec = lab.spec();
+    let key = spec.key.clone();
+    let root = lab.dir.path().join("disk.qcow2");
+    let guest = std::env::var("IRONBARK_GUEST").expect("Lab::new has seen it");
+    fs::copy(Path::new(&guest).join("disk.qcow2"), &root).expect("the guest's whole disk");
+    spec.boot = Boot::Disk;
+    spec.disks = vec![Disk { format: DiskFormat::Qcow2, ..disk(&root, "vda", None) }];
+    spec.seed = Some(lab.volume("seed.iso"));
+    let tap = tap_name(&key.name);
+    spec.nic = Nic::Bridge { bridge: bridge.clone(), mac: "d0:0d:00:00:00:02".into(), tap: tap.clone() };
+    let console = spec.console.clone();
+    let h = lab.hypervisor.clone();
+    let started = h.start(spec, LIMIT).await;
+    let master = fs::read_link(format!("/sys/class/net/{tap}/master"));
+    if started.is_ok() {
+        // The kernel's own line: the guest waits long for an address that nobody gives.
+        console_says(&console, "guest: initrd", 1).await;
+    }
+    lab.clean().await;
+    assert!(ip(&["link", "del", &bridge]));
+    assert_eq!(started, Ok(Started::Now));
+    assert!(master.expect("the tap is in a bridge").ends_with(&bridge));
+}
+
+fn ip(arguments: &[&str]) -> bool {
+    std::process::Command::new("ip").args(arguments).status().is_ok_and(|status| status.success())
+}
+
+/// What a restarted node does: another process, the same root, the same owner.
+#[tokio::test]
+async fn a_guest_of_the_embedded_driver_outlives_its_process() {
+    const TEST: &str = "a_guest_of_the_embedded_driver_outlives_its_process";
+    if let Ok(dir) = std::env::var(CHILD) {
+        return first_life(Path::new(&dir)).await;
+    }
+    let Some(mut lab) = Lab::new(TEST, "test:///default") else { return };
+    let status = std::process::Command::new(std::env::current_exe().expect("this test"))
+        .args(["--exact", TEST, "--nocapture"])
+        .env(CHILD, lab.dir.path())
+        .status();
+    assert!(status.expect("the child").success());
+    let key = DomainKey { name: "i-0000CAFE".into(), uuid: Uuid::from_u128(0xcafe) };
+    lab.pids = lab.dir.path().join("embed/run/qemu");
+    lab.hypervisor = Arc::new(embedded(lab.dir.path()));
+    let h = lab.hypervisor.clone();
+    let begun = Instant::now();
+    assert_eq!(lab.state(&key).await, Some(DomainState::Running));
+    eprintln!("found again after {:?}", begun.elapsed());
+    // An operation right after the connection, which libvirt by itself does not always answer rightly.
+    h.reset(&key, LIMIT).await.expect("reset");
+    h.destroy(&key, LIMIT).await.expect("destroy");
+    assert_eq!(lab.state(&key).await, Some(DomainState::Off(OffReason::Destroyed)));
+    h.undefine(&key, LIMIT).await.expect("undefine");
+}
+
+const CHILD: &str = "IRONBARK_TEST_FIRST_LIFE";
+
+fn embedded(dir: &Path) -> Libvirt {
+    let uri = format!("qemu:///embed?root={}/embed", dir.display());
+    Libvirt::open(Config { uri, kind: Kind::Auto, owner: "node-1".into() }).expect("a good URI")
+}
+
+/// In the child: starts a guest and ends with it running.
+async fn first_life(dir: &Path) {
+    let spec = DomainSpec {
+        key: DomainKey { name: "i-0000CAFE".into(), uuid: Uuid::from_u128(0xcafe) },
+        memory_mb: 96,
+        vcpus: 1,
+        boot: Boot::Kernel { kernel: dir.join("vmlinuz"), ramdisk: None, cmdline: "console=ttyS0".into() },
+        disks: vec![disk(&dir.join("root.img"), "vda", None)],
+        seed: None,
+        nic: Nic::User { mac: "d0:0d:00:00:00:01".into() },
+        console: dir.join("console.log"),
+    };
+    assert_eq!(embedded(dir).start(spec, LIMIT).await, Ok(Started::Now));
+}
+
+/// Hands a connection's bytes on to libvirtd for as long as `cut` says nothing.
+async fn proxy(mut client: UnixStream, mut cut: tokio::sync::watch::Receiver<u32>) {
+    cut.mark_unchanged();
+    let mut server = UnixStream::connect(SOCKET).await.expect("libvirtd listens");
+    tokio::select! {
+        _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
+        _ = cut.changed() => {}
+    }
+}
+
+#[tokio::test]
+async fn a_lost_connection_comes_back_with_an_inventory() {
+    let dir = tempfile::tempdir().expect("a directory");
+    if connect().is_none() {
+        return;
+    }
+    let path = dir.path().join("socket");
+    let listener = UnixListener::bind(&path).expect("a socket");
+    let (cutter, cut) = tokio::sync::watch::channel(0);
+    let serve = tokio::spawn(async move {
+        while let Ok((client, _)) = listener.accept().await {
+            tokio::spawn(proxy(client, cut.clone()));
+        }
+    });
+    let uri = format!("qemu+unix:///system?socket={}", path.display());
+    let h = Libvirt::open(Config { uri, kind: Kind::Auto, owner: "nobody".into() }).expect("a good URI");
+    h.inventory(LIMIT).await.expect("through the proxy");
+    let mut events = h.events();
+    cutter.send(1).expect("the proxy listens");
+    let mut seen = Vec::new();
+    let back = async {
+        loop {
+            match events.recv().await.expect("the channel stands") {
+                Event::Disconnected { .. } => seen.push("disconnected"),
+                Event::Connected => seen.push("connected"),
+                Event::Inventory(_) => return,
+                Event::Domain { .. } | Event::LateReply { .. } => {}
+            }
+        }
+    };
+    tokio::time::timeout(LIMIT, back).await.expect("an inventory");
+    assert_eq!(seen, ["disconnected", "connected"]);
+    h.inventory(LIMIT).await.expect("again");
+    serve.abort();
+}
