@@ -1,0 +1,283 @@
+//! Instances that are there: show, reboot, stop, start, terminate, console.
+//!
+//! Stop, start and terminate write a wish and answer; `launch` tells the clusters. Reboot is no
+//! wish but an act: it is told at once, and the answer waits for the clusters' answers.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ironbark_wsdl::{CallError, Context, cc};
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+
+use super::unanswered;
+use crate::cloud::Cloud;
+use crate::clusters::tell;
+use crate::convert;
+use crate::ec2::Done;
+use crate::ec2::console::{GetConsoleOutput, GetConsoleOutputResponse};
+use crate::ec2::instances::{
+    DescribeInstances, DescribeInstancesResponse, InstanceState, RebootInstances, StartInstances, StateChange,
+    StateChanges, StopInstances, TerminateInstances,
+};
+use crate::error::{Code, Ec2Error};
+use crate::front::Caller;
+use crate::ids;
+use crate::lifecycle::{Act, Observed};
+use crate::store::{Change, Instance, Refused};
+
+/// Terminated instances are shown for so long, as EC2 shows them.
+const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
+
+/// The caller's instances.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound` if one that was named is not there.
+pub async fn describe_instances(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    mut request: DescribeInstances,
+) -> Result<DescribeInstancesResponse, Ec2Error> {
+    request.instance_ids = canonical(request.instance_ids);
+    let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
+    let all = cloud.store.reservations(caller.user, ended_since).await?;
+    let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
+    if let Some(missing) = request.instance_ids.iter().find(|id| !there(id)) {
+        return Err(Ec2Error::no_instance(missing));
+    }
+    Ok(request
+        .answer(all.iter().map(|(reservation, instances)| convert::reservation(reservation, instances)).collect()))
+}
+
+/// Restarts instances: all of them are the caller's and running, or nothing is sent.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`; `Unavailable` if a cluster has not
+/// answered.
+pub async fn reboot_instances(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: RebootInstances,
+) -> Result<Done, Ec2Error> {
+    let changes = act(&cloud, &ctx, caller, Act::Reboot, request.instance_ids, false).await?;
+    let mut by_cluster: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Change { instance, .. } in changes {
+        by_cluster.entry(instance.cluster).or_default().push(instance.id);
+    }
+    let mut calls = JoinSet::new();
+    for (cluster, instance_ids) in by_cluster {
+        let (cloud, ctx) = (cloud.clone(), ctx.clone());
+        calls.spawn(async move {
+            let detail = instance_ids.join(" ");
+            let message = cc::RebootInstances { instance_ids, ..cc::RebootInstances::default() };
+            let result = tell(&cloud.clusters, &ctx, &cluster, message, &detail).await;
+            (cluster, result.map(drop))
+        });
+    }
+    reboot_outcome(calls.join_all().await)
+}
+
+/// One answer from those of the clusters. If some instance was rebooted, a status that makes
+/// clients send the request again would reboot it again.
+fn reboot_outcome(results: Vec<(String, Result<(), CallError>)>) -> Result<Done, Ec2Error> {
+    let some_done = results.iter().any(|(_, result)| matches!(result, Ok(()) | Err(CallError::Declined { .. })));
+    let mut failures = results.into_iter().filter_map(|(cluster, result)| Some((cluster, result.err()?)));
+    let Some((cluster, error)) = failures.next() else { return Ok(Done) };
+    match error {
+        CallError::Declined { reason } => Err(Ec2Error::new(
+            Code::IncorrectInstanceState,
+            format!("Zone {cluster} could not reboot every instance: {reason}"),
+        )),
+        error if some_done => {
+            let told = unanswered(&cluster, error);
+            Err(Ec2Error { code: Code::IncorrectInstanceState, ..told })
+        }
+        error => Err(unanswered(&cluster, error)),
+    }
+}
+
+/// Ends instances for good.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; then none is touched.
+pub async fn terminate_instances(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: TerminateInstances,
+) -> Result<StateChanges, Ec2Error> {
+    let changes = act(&cloud, &ctx, caller, Act::Terminate, request.instance_ids, false).await?;
+    Ok(state_changes(&cloud, changes))
+}
+
+/// Shuts instances down and keeps their disks.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`, `IncorrectInstanceState`; `UnsupportedOperation` if a node is of a
+/// kind that cannot.
+pub async fn stop_instances(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: StopInstances,
+) -> Result<StateChanges, Ec2Error> {
+    let ids = canonical(request.instance_ids);
+    check_ability(&cloud, &caller, &ids, ("StopInstances", "StopInstance")).await?;
+    let changes = act(&cloud, &ctx, caller, Act::Stop, ids, request.force).await?;
+    Ok(state_changes(&cloud, changes))
+}
+
+/// Starts stopped instances.
+///
+/// # Errors
+/// As [`stop_instances`].
+pub async fn start_instances(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: StartInstances,
+) -> Result<StateChanges, Ec2Error> {
+    let ids = canonical(request.instance_ids);
+    check_ability(&cloud, &caller, &ids, ("StartInstances", "StartInstance")).await?;
+    let changes = act(&cloud, &ctx, caller, Act::Start, ids, false).await?;
+    Ok(state_changes(&cloud, changes))
+}
+
+/// What an instance has said on its console.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; `Unavailable` if its cluster has not answered.
+pub async fn get_console_output(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: GetConsoleOutput,
+) -> Result<GetConsoleOutputResponse, Ec2Error> {
+    let id = ids::canonical(&request.instance_id);
+    let instance = cloud.store.instance(caller.user, id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
+    let output =
+        if instance.observed == Observed::Unseen { Vec::new() } else { console_of(&cloud, &ctx, &instance).await? };
+    Ok(GetConsoleOutputResponse { instance_id: id, timestamp: cloud.clock.now(), output })
+}
+
+/// What the cluster has of it. One that is not running may have none any more: that is no error.
+async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance) -> Result<Vec<u8>, Ec2Error> {
+    let message = cc::GetConsoleOutput { instance_id: Some(instance.id.clone()), ..cc::GetConsoleOutput::default() };
+    match tell(&cloud.clusters, ctx, &instance.cluster, message, &instance.id).await {
+        Ok(answer) => {
+            let text: String = answer.console_output.unwrap_or_default().split_whitespace().collect();
+            let bytes = STANDARD.decode(text).map_err(|error| Ec2Error::internal(error))?;
+            Ok(bytes)
+        }
+        Err(CallError::Declined { .. }) if instance.state() != InstanceState::Running => Ok(Vec::new()),
+        Err(CallError::Declined { reason }) => {
+            let text = format!("Zone {} has no console output of {}: {reason}", instance.cluster, instance.id);
+            Err(Ec2Error::new(Code::UnsupportedOperation, text))
+        }
+        Err(error) => Err(unanswered(&instance.cluster, error)),
+    }
+}
+
+/// Carries a request on several instances out in the records: on all, or on none.
+async fn act(
+    cloud: &Cloud,
+    ctx: &Context,
+    caller: Caller,
+    act: Act,
+    instance_ids: Vec<String>,
+    force: bool,
+) -> Result<Vec<Change>, Ec2Error> {
+    let ids = canonical(instance_ids);
+    let request_id = ctx.request.to_string();
+    let result = cloud.store.act(act, caller.user, ids, force, request_id, cloud.now()).await?;
+    result.map_err(|refused| match refused {
+        Refused::NotFound(id) => Ec2Error::no_instance(&id),
+        Refused::State(id, state) => {
+            let verb = match act {
+                Act::Reboot => "rebooted",
+                Act::Stop => "stopped",
+                Act::Start => "started",
+                Act::Terminate => "terminated",
+            };
+            let text = format!("The instance '{id}' is {} and cannot be {verb} now", state.name());
+            Ec2Error::new(Code::IncorrectInstanceState, text)
+        }
+    })
+}
+
+/// Rings for the launcher and shows what changed.
+fn state_changes(cloud: &Cloud, changes: Vec<Change>) -> StateChanges {
+    cloud.wished.notify_one();
+    let change = |change: Change| StateChange {
+        instance_id: change.instance.id,
+        current: change.after,
+        previous: change.before,
+    };
+    StateChanges(changes.into_iter().map(change).collect())
+}
+
+/// The 2.0.1 wire knows no stop and no start: they are offered where cluster and node say that they
+/// know the operation.
+async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&str, &str)) -> Result<(), Ec2Error> {
+    for id in ids {
+        let found = cloud.store.instance(caller.user.clone(), id.clone()).await?;
+        let instance = found.ok_or_else(|| Ec2Error::no_instance(id))?;
+        let cluster = &instance.cluster;
+        let known = cloud.clusters.known(cluster).unwrap_or_default();
+        if known.answered.is_none() {
+            let text =
+                format!("Zone {cluster} has not answered yet, so it is not known what it can do; try again later");
+            return Err(Ec2Error::new(Code::Unavailable, text));
+        }
+        let unable = |who: String| {
+            let text = format!("{who} knows the operations of Eucalyptus 2.0.1 only, which has no {}", needs.0);
+            Err(Ec2Error::new(Code::UnsupportedOperation, text))
+        };
+        let has = |operations: &[String], name: &str| operations.iter().any(|operation| operation == name);
+        if !known.description.as_ref().is_some_and(|description| has(&description.operations, needs.0)) {
+            return unable(format!("Zone {cluster}"));
+        }
+        let node = instance.node.as_deref().and_then(|name| known.node(name));
+        if node.is_some_and(|node| !has(&node.operations, needs.1)) {
+            return unable(format!("The node of '{id}'"));
+        }
+    }
+    Ok(())
+}
+
+/// The ids as the records have them.
+fn canonical(given: Vec<String>) -> Vec<String> {
+    let mut ids: Vec<String> = Vec::with_capacity(given.len());
+    for id in given {
+        let id = ids::canonical(&id);
+        if !ids.contains(&id) {
+            ids.push(id);
+        }
+    }
+    ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn code(results: Vec<Result<(), CallError>>) -> Option<Code> {
+        let named = results.into_iter().map(|result| ("c".to_string(), result)).collect();
+        reboot_outcome(named).err().map(|error| error.code)
+    }
+
+    #[test]
+    fn nothing_that_was_rebooted_is_asked_for_again_by_a_retrying_client() {
+        let gone = || Err(CallError::Unreachable { reason: "refused".into() });
+        let declined = || Err(CallError::Declined { reason: "i-1: ok; i-2: node n1 did not answer".into() });
+        assert_eq!(code(vec![Ok(()), Ok(())]), None);
+        assert_eq!(code(vec![gone()]), Some(Code::Unavailable));
+        for results in [vec![Ok(()), gone()], vec![declined()], vec![gone(), declined()]] {
+            assert!(!code(results).unwrap().is_server());
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! RunInstances: check everything, choose the zone, write reservation and instances down at once,
+//! answer *pending*. `launch` sends them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use aws_lc_rs::digest::{SHA256, digest};
+use ironbark_wsdl::Context;
+use jiff::SignedDuration;
+
+use crate::cloud::Cloud;
+use crate::clusters::{Known, Room};
+use crate::convert;
+use crate::ec2::images::ImageType;
+use crate::ec2::run::{RunInstances, RunInstancesResponse};
+use crate::error::{Code, Ec2Error};
+use crate::front::Caller;
+use crate::ids;
+use crate::store::{Idempotency, Image, Launch, Reservation, Reserved};
+use crate::types::{Size, size};
+
+/// What a cluster said of its room is believed for so long.
+const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
+/// Ids are random: that five sets in a row meet a taken one does not happen.
+const ID_TRIES: usize = 5;
+/// The group everybody has. Others come with the security groups.
+const DEFAULT_GROUP: &str = "default";
+
+/// Starts new instances of one image.
+///
+/// # Errors
+/// EC2's for what is named and not there; `InsufficientInstanceCapacity` if certainly no zone has
+/// room for the least that is asked for.
+pub async fn run_instances(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: RunInstances,
+) -> Result<RunInstancesResponse, Ec2Error> {
+    let digest = fingerprint(&request);
+    // Before the checks: what the first request named may be gone when it is repeated.
+    if let Some(token) = request.client_token.clone()
+        && let Some(known) = cloud.store.idempotency(caller.user.clone(), token, digest.clone()).await?
+    {
+        return repeated(&cloud, known).await;
+    }
+    let order = Order::check(&cloud, &caller, &request).await?;
+    for _ in 0..ID_TRIES {
+        let launch = order.launch(&ctx, &caller, &request, &digest, cloud.now());
+        let id = launch.reservation.id.clone();
+        match cloud.store.reserve(launch).await? {
+            Reserved::Made => {
+                cloud.wished.notify_one();
+                return repeated(&cloud, Idempotency::Same(id)).await;
+            }
+            Reserved::Known(known) => return repeated(&cloud, known).await,
+            Reserved::IdTaken => {}
+            Reserved::ClusterGone => return Err(no_zone(&order.zone)),
+        }
+    }
+    Err(Ec2Error::internal("every id that was made is taken"))
+}
+
+/// The answer is the reservation as it now is, whether this request made it or one before.
+async fn repeated(cloud: &Cloud, known: Idempotency) -> Result<RunInstancesResponse, Ec2Error> {
+    match known {
+        Idempotency::Same(id) => {
+            let found = cloud.store.reservation(id.clone()).await?;
+            let (reservation, instances) = found
+                .filter(|(_, instances)| !instances.is_empty())
+                .ok_or_else(|| Ec2Error::internal(format!("no reservation {id}")))?;
+            Ok(RunInstancesResponse(convert::reservation(&reservation, &instances)))
+        }
+        Idempotency::Mismatch => Err(Ec2Error::new(
+            Code::IdempotentParameterMismatch,
+            "The client token was used before, with other parameters; use a new token for a new request",
+        )),
+    }
+}
+
+/// A request whose every part was found.
+struct Order {
+    size: Size,
+    image: Image,
+    kernel: Option<Image>,
+    ramdisk: Option<Image>,
+    public_key: String,
+    zone: String,
+    count: u32,
+}
+
+impl Order {
+    async fn check(cloud: &Cloud, caller: &Caller, request: &RunInstances) -> Result<Self, Ec2Error> {
+        let size = size(&request.instance_type).ok_or_else(|| no_type(&request.instance_type))?;
+        let images = cloud.store.images().await?;
+        let find = |id: &str, kind: ImageType| find_image(&images, caller, id, kind);
+        let image = find(&request.image_id, ImageType::Machine)?;
+        let kernel = request.kernel_id.as_ref().or(image.kernel_id.as_ref());
+        let kernel = kernel.map(|id| find(id, ImageType::Kernel)).transpose()?;
+        let ramdisk = request.ramdisk_id.as_ref().or(image.ramdisk_id.as_ref());
+        let ramdisk = ramdisk.map(|id| find(id, ImageType::Ramdisk)).transpose()?;
+        if ramdisk.is_some() && kernel.is_none() {
+            return Err(Ec2Error::new(
+                Code::InvalidParameterCombination,
+                "A ramdisk needs a kernel: give a KernelId too",
+            ));
+        }
+        check_groups(request)?;
+        let public_key = match &request.key_name {
+            None => String::new(),
+            Some(name) => {
+                let keys = cloud.store.key_pairs(caller.user.clone()).await?;
+                let key = keys.into_iter().find(|key| key.name == *name);
+                key.ok_or_else(|| Ec2Error::no_key_pair(name))?.public_key
+            }
+        };
+        let zone = choose_zone(cloud, request, size)?;
+        Ok(Self { size, image, kernel, ramdisk, public_key, zone, count: request.max_count })
+    }
+
+    fn launch(&self, ctx: &Context, caller: &Caller, request: &RunInstances, digest: &str, now: i64) -> Launch {
+        let with_url = |image: &Image| (image.id.clone(), image.url());
+        Launch {
+            reservation: Reservation {
+                id: ids::reservation_id(),
+                owner: caller.user.clone(),
+                cluster: self.zone.clone(),
+                request_id: ctx.request.to_string(),
+                min_count: request.min_count,
+                image_id: self.image.id.clone(),
+                image_url: self.image.url(),
+                kernel: self.kernel.as_ref().map(with_url),
+                ramdisk: self.ramdisk.as_ref().map(with_url),
+                architecture: self.image.architecture.clone(),
+                root_device_name: self.image.root_device_name.clone(),
+                type_name: self.size.name.to_string(),
+                memory_mb: self.size.memory_mb,
+                cores: self.size.cores,
+                disk_gb: self.size.disk_gb,
+                key_name: request.key_name.clone(),
+                public_key: self.public_key.clone(),
+                groups: vec![DEFAULT_GROUP.to_string()],
+                user_data: request.user_data.clone().unwrap_or_default(),
+                client_token: request.client_token.clone(),
+                created: now,
+            },
+            instance_ids: (0..self.count).map(|_| ids::instance_id()).collect(),
+            tags: request.tags.clone(),
+            digest: digest.to_string(),
+        }
+    }
+}
+
+fn find_image(images: &[Image], caller: &Caller, id: &str, kind: ImageType) -> Result<Image, Ec2Error> {
+    let canonical = ids::canonical(id);
+    let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.user));
+    let image = found.ok_or_else(|| Ec2Error::no_image(id))?;
+    if image.kind == kind {
+        return Ok(image.clone());
+    }
+    let text = format!("The image '{id}' is a {}, but a {} is needed here", image.kind.name(), kind.name());
+    Err(Ec2Error::new(Code::InvalidParameterValue, text))
+}
+
+fn check_groups(request: &RunInstances) -> Result<(), Ec2Error> {
+    let asked = request.security_groups.iter().chain(&request.security_group_ids);
+    match asked.into_iter().find(|group| *group != DEFAULT_GROUP) {
+        None => Ok(()),
+        Some(group) => {
+            let shown: String = group.chars().take(60).collect();
+            let text = format!("The security group '{shown}' does not exist; '{DEFAULT_GROUP}' does");
+            Err(Ec2Error::new(Code::InvalidGroupNotFound, text))
+        }
+    }
+}
+
+/// How much a zone is worth trying.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Prospect {
+    /// It said lately that it has no room for the least that is asked for.
+    Full,
+    /// It has not answered lately.
+    Unknown,
+    /// It has room for so many, but at least for the least.
+    Room(u32),
+}
+
+/// The zone asked for, or the one with most room.
+fn choose_zone(cloud: &Cloud, request: &RunInstances, size: Size) -> Result<String, Ec2Error> {
+    let known = cloud.clusters.all_known();
+    if known.is_empty() {
+        let text = "The cloud has no zone yet: an administrator must register a cluster (euca admin register-cluster)";
+        return Err(Ec2Error::new(Code::Unsupported, text));
+    }
+    let now = cloud.clock.now();
+    let prospects =
+        known.into_iter().map(|(cluster, known)| (prospect(&known, size, request.min_count, now), cluster.name));
+    let wanted = |name: &String| request.availability_zone.as_ref().is_none_or(|zone| zone == name);
+    // The first by name wins among equals: max_by_key keeps the last.
+    let best = prospects
+        .filter(|(_, name)| wanted(name))
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .max_by_key(|(prospect, _)| *prospect);
+    match best {
+        None => Err(no_zone(request.availability_zone.as_deref().unwrap_or_default())),
+        Some((Prospect::Full, name)) => {
+            let place = match &request.availability_zone {
+                Some(_) => format!("Zone {name} has"),
+                None => "No zone has".to_string(),
+            };
+            let not = if request.availability_zone.is_some() { "no " } else { "" };
+            let text = format!(
+                "{place} {not}room for {} instances of type {} now; ask for fewer or smaller ones, or try again later",
+                request.min_count, size.name
+            );
+            Err(Ec2Error::new(Code::InsufficientInstanceCapacity, text))
+        }
+        Some((Prospect::Unknown | Prospect::Room(_), name)) => Ok(name),
+    }
+}
+
+fn prospect(known: &Known, size: Size, least: u32, now: jiff::Timestamp) -> Prospect {
+    let lately = known.answered.is_some_and(|answered| now.duration_since(answered) <= BELIEVED);
+    if !lately {
+        return Prospect::Unknown;
+    }
+    let Room { available, .. } = known.room.get(size.name).copied().unwrap_or_default();
+    if available < least { Prospect::Full } else { Prospect::Room(available) }
+}
+
+fn no_zone(zone: &str) -> Ec2Error {
+    let shown: String = zone.chars().take(60).collect();
+    Ec2Error::new(Code::InvalidParameterValue, format!("Invalid availability zone: [{shown}]"))
+}
+
+fn no_type(name: &str) -> Ec2Error {
+    let names: Vec<&str> = crate::types::SIZES.iter().map(|size| size.name).collect();
+    Ec2Error::invalid("InstanceType", name, &format!("It must be one of {}.", names.join(", ")))
+}
+
+/// What tells a repeated request from another one under the same token: every parameter but the
+/// token, each with its name and length.
+fn fingerprint(request: &RunInstances) -> String {
+    let RunInstances {
+        image_id,
+        min_count,
+        max_count,
+        key_name,
+        security_groups,
+        security_group_ids,
+        user_data,
+        instance_type,
+        availability_zone,
+        kernel_id,
+        ramdisk_id,
+        client_token: _,
+        tags,
+    } = request;
+    let mut text =
+        format!("{image_id:?} {min_count} {max_count} {key_name:?} {security_groups:?} {security_group_ids:?}");
+    let tags: Vec<(&str, &str)> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
+    let rest =
+        write!(text, " {user_data:?} {instance_type:?} {availability_zone:?} {kernel_id:?} {ramdisk_id:?} {tags:?}");
+    rest.expect("writing to a String cannot fail");
+    digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn a_zone_is_full_only_if_it_said_so_lately() {
+        let size = size("m1.small").unwrap();
+        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
+        let mut known = Known::default();
+        assert_eq!(prospect(&known, size, 1, now), Prospect::Unknown);
+        known.answered = Some(now);
+        assert_eq!(prospect(&known, size, 1, now), Prospect::Full);
+        known.room.insert("m1.small".into(), Room { max: 4, available: 2 });
+        assert_eq!(prospect(&known, size, 2, now), Prospect::Room(2));
+        assert_eq!(prospect(&known, size, 3, now), Prospect::Full);
+        assert_eq!(prospect(&known, size, 3, now + SignedDuration::from_mins(1)), Prospect::Unknown);
+        assert!(Prospect::Full < Prospect::Unknown && Prospect::Unknown < Prospect::Room(1));
+    }
+
+    #[test]
+    fn a_fingerprint_has_every_parameter_but_the_token() {
+        let request = RunInstances { image_id: "emi-1".into(), min_count: 1, max_count: 1, ..RunInstances::default() };
+        let with = |change: fn(&mut RunInstances)| {
+            let mut other = request.clone();
+            change(&mut other);
+            fingerprint(&other)
+        };
+        assert_eq!(with(|other| other.client_token = Some("t".into())), fingerprint(&request));
+        assert_ne!(with(|other| other.max_count = 2), fingerprint(&request));
+        assert_ne!(with(|other| other.user_data = Some(vec![])), fingerprint(&request));
+        assert_ne!(with(|other| other.key_name = Some("k".into())), fingerprint(&request));
+    }
+}

@@ -1,0 +1,95 @@
+//! The cloud controller as one value: its records, its links to the clusters, its clock. Every
+//! action gets it as its first argument. It decides nothing.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::{Context, Recorder, RequestId};
+use tokio::sync::Notify;
+
+use crate::clusters::{Clusters, Connect};
+use crate::refresh::Watch;
+use crate::store::{Store, StoreError};
+use crate::upkeep::RequestLog;
+
+/// The tier's name in traces.
+pub const TIER: &str = "clc";
+
+/// What the cloud is told about itself.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where its API is, `http://host:8773/services/Eucalyptus`.
+    pub url: String,
+    /// The name of its one region.
+    pub region: String,
+    /// How often each cluster is asked.
+    pub poll: Duration,
+}
+
+/// The cloud controller.
+pub struct Cloud {
+    /// The records.
+    pub store: Store,
+    /// The links to the clusters.
+    pub clusters: Clusters,
+    /// The time of day.
+    pub clock: Clock,
+    /// The steps of the latest requests.
+    pub recorder: Arc<Recorder>,
+    /// What it is told about itself.
+    pub settings: Settings,
+    /// Rung when a wish was written: the launcher looks at once.
+    pub(crate) wished: Notify,
+    /// Rung when a cluster was registered or deregistered.
+    pub(crate) registered: Notify,
+    /// Answered requests on their way to the records.
+    pub(crate) answered: RequestLog,
+    /// What is remembered between polls.
+    pub(crate) watch: Watch,
+}
+
+impl Cloud {
+    /// A controller over its records, with a link to each registered cluster made by `connect`.
+    /// Nothing runs yet: [`crate::launch::run`] and [`crate::refresh::run`] do the work between
+    /// requests, and tests may step [`crate::launch::pass`] and [`crate::refresh::poll`] instead.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the clusters cannot be read.
+    pub async fn open(
+        store: Store,
+        settings: Settings,
+        clock: Clock,
+        connect: Connect,
+    ) -> Result<Arc<Self>, StoreError> {
+        let clusters = Clusters::new(connect);
+        for cluster in store.clusters().await? {
+            let name = cluster.name.clone();
+            if let Err(reason) = clusters.link(cluster) {
+                tracing::error!(event = "cluster.link", cluster = name, reason);
+            }
+        }
+        Ok(Arc::new(Self {
+            store,
+            clusters,
+            clock,
+            recorder: Arc::new(Recorder::new(TIER)),
+            settings,
+            wished: Notify::new(),
+            registered: Notify::new(),
+            answered: RequestLog::default(),
+            watch: Watch::default(),
+        }))
+    }
+
+    /// The time of day, microseconds since the epoch.
+    pub fn now(&self) -> i64 {
+        self.clock.now().as_microsecond()
+    }
+
+    /// A context for work that the cloud goes on with after the answer, under the request that
+    /// asked for it.
+    pub(crate) fn context(&self, request_id: &str, user: &str, budget: Duration) -> Context {
+        Context::new(RequestId::from_peer(Some(request_id)), user, budget, self.recorder.clone())
+    }
+}

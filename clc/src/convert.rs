@@ -1,0 +1,246 @@
+//! Between the three vocabularies: the clusters' wire, the records, and EC2. Pure.
+
+use ironbark_wsdl::Span;
+use ironbark_wsdl::cc;
+use ironbark_wsdl::ironbark::{self, ClusterInstance, ClusterNode, DescribeClusterResponse};
+use ironbark_wsdl::marshal::carry_bytes;
+use ironbark_wsdl::nc::VirtualMachine;
+use jiff::Timestamp;
+
+use crate::clusters::{Description, Node, Room};
+use crate::ec2::images as ec2_images;
+use crate::ec2::instances as ec2;
+use crate::ec2::keys as ec2_keys;
+use crate::ids;
+use crate::lifecycle::{Due, Observed};
+use crate::store::{Image, Instance, KeyPair, Report, Reservation};
+use crate::types::{SIZES, Size};
+
+/// The platform that 2.0.1's clusters demand to be told.
+const PLATFORM: &str = "linux";
+
+/// A moment of the records as a time; the epoch for one that no calendar has.
+pub fn timestamp(micros: i64) -> Timestamp {
+    Timestamp::from_microsecond(micros).unwrap_or(Timestamp::UNIX_EPOCH)
+}
+
+/// The launch of those instances of a reservation that no cluster has taken yet.
+pub fn run_instances(reservation: &Reservation, instances: &[Instance]) -> cc::RunInstances {
+    let waiting: Vec<&Instance> = instances.iter().filter(|instance| instance.due() == Due::Launch).collect();
+    let kept =
+        instances.iter().filter(|instance| matches!(instance.observed, Observed::Pending | Observed::Running)).count();
+    let count = int(waiting.len());
+    // Those taken already count towards the minimum, and the rest cannot be more than is asked for.
+    let minimum = int(reservation.min_count).saturating_sub(int(kept)).clamp(1, count.max(1));
+    let (kernel_id, kernel_url) = reservation.kernel.clone().unzip();
+    let (ramdisk_id, ramdisk_url) = reservation.ramdisk.clone().unzip();
+    cc::RunInstances {
+        image_id: Some(reservation.image_id.clone()),
+        kernel_id,
+        ramdisk_id,
+        image_url: Some(reservation.image_url.clone()),
+        kernel_url,
+        ramdisk_url,
+        instance_type: Some(VirtualMachine {
+            name: Some(reservation.type_name.clone()),
+            memory: Some(int(reservation.memory_mb)),
+            cores: Some(int(reservation.cores)),
+            disk: Some(int(reservation.disk_gb)),
+            ..VirtualMachine::default()
+        }),
+        key_name: Some(reservation.public_key.clone()),
+        max_count: count,
+        min_count: minimum,
+        reservation_id: reservation.id.clone(),
+        instance_ids: waiting.iter().map(|instance| instance.id.clone()).collect(),
+        net_names: reservation.groups.clone(),
+        mac_addresses: waiting.iter().map(|instance| ids::mac(&instance.id)).collect(),
+        vlan: -1,
+        user_data: carry_bytes(&reservation.user_data),
+        launch_index: waiting.first().map_or(0, |instance| instance.launch_index).to_string(),
+        platform: Some(PLATFORM.to_string()),
+        ..cc::RunInstances::default()
+    }
+}
+
+/// The question for room, for every size.
+pub fn describe_resources() -> cc::DescribeResources {
+    let machine = |size: Size| VirtualMachine {
+        name: Some(size.name.to_string()),
+        memory: Some(int(size.memory_mb)),
+        cores: Some(int(size.cores)),
+        disk: Some(int(size.disk_gb)),
+        ..VirtualMachine::default()
+    };
+    cc::DescribeResources {
+        instance_types: SIZES.into_iter().map(machine).collect(),
+        ..cc::DescribeResources::default()
+    }
+}
+
+/// The room that a cluster tells of; what it does not tell counts as none.
+pub fn room(resource: &cc::Resource) -> Option<(String, Room)> {
+    let count = |given: Option<i32>| u32::try_from(given.unwrap_or(0)).unwrap_or(0);
+    let name = resource.instance_type.as_ref()?.name.clone()?;
+    Some((name, Room { max: count(resource.max_instances), available: count(resource.available_instances) }))
+}
+
+/// What a cluster tells of itself.
+pub fn description(response: &DescribeClusterResponse) -> Description {
+    let on = |node: &ClusterNode| {
+        let of_node = response.instances.iter().filter(|instance| instance.node_name == node.name);
+        of_node.map(|instance| instance.instance_id.clone()).collect()
+    };
+    let node = |node: &ClusterNode| Node {
+        name: node.name.clone(),
+        url: node.url.clone(),
+        state: node.state.clone(),
+        reason: node.reason.clone(),
+        last_seen: node.last_seen.map(|seen| seen.timestamp()),
+        cores: (node.cores_available, node.cores_max),
+        memory_mb: (node.memory_available, node.memory_max),
+        disk_gb: (node.disk_available, node.disk_max),
+        operations: node.operations.clone(),
+        instance_ids: on(node),
+    };
+    Description {
+        version: response.version.clone(),
+        operations: response.operations.clone(),
+        nodes: response.nodes.iter().map(node).collect(),
+    }
+}
+
+/// What a cluster says of one instance: by its description, which knows all the states, or by the
+/// three of 2.0.1. `None` for an instance without an id or in a state that no contract has.
+pub fn report(instance: &cc::Instance, described: Option<&ClusterInstance>) -> Option<Report> {
+    let observed = match described {
+        Some(described) => Observed::named(&described.state),
+        None => observed_2_0_1(instance.state_name.as_deref()?),
+    };
+    let address =
+        |given: &str| Some(given).filter(|given| !given.is_empty() && *given != "0.0.0.0").map(str::to_string);
+    let net = instance.net_params.as_ref();
+    Some(Report {
+        id: instance.instance_id.clone()?,
+        observed: observed?,
+        reason: described.and_then(|described| described.reason.clone()),
+        node: described.map(|described| described.node_name.clone()).or_else(|| instance.service_tag.clone()),
+        private_ip: net.and_then(|net| address(&net.private_ip)),
+        public_ip: net.and_then(|net| address(&net.public_ip)),
+        boot_count: described.and_then(|described| described.boot_count),
+        last_reboot: described.and_then(|described| described.last_reboot.clone()),
+    })
+}
+
+/// 2.0.1's three states. Its `Teardown` is a domain that is gone, and is not listed for long.
+fn observed_2_0_1(state: &str) -> Option<Observed> {
+    match state {
+        "Pending" => Some(Observed::Pending),
+        "Extant" => Some(Observed::Running),
+        "Teardown" => Some(Observed::Terminated),
+        _ => None,
+    }
+}
+
+/// A reservation as EC2 clients see it.
+pub fn reservation(reservation: &Reservation, instances: &[Instance]) -> ec2::Reservation {
+    ec2::Reservation {
+        reservation_id: reservation.id.clone(),
+        owner_id: reservation.owner.clone(),
+        groups: reservation.groups.iter().map(|name| group(&reservation.owner, name)).collect(),
+        instances: instances.iter().map(|instance| view(reservation, instance)).collect(),
+    }
+}
+
+/// A security group's id: the same for the same owner and name.
+fn group(owner: &str, name: &str) -> ec2::Group {
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{owner}/{name}").as_bytes());
+    let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
+    ec2::Group { id: format!("sg-{digits}"), name: name.to_string() }
+}
+
+fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
+    let reason = instance.reason.as_ref();
+    let gone = instance.state() == ec2::InstanceState::Terminated;
+    // Addresses go to others when an instance is gone.
+    let private_ip = instance.private_ip.clone().filter(|_| !gone);
+    let public_ip = instance.public_ip.clone().filter(|_| !gone);
+    ec2::Instance {
+        instance_id: instance.id.clone(),
+        image_id: of.image_id.clone(),
+        state: instance.state(),
+        private_dns_name: private_ip.clone().unwrap_or_default(),
+        // 2.0.1's rule: without a public address, the private one.
+        dns_name: public_ip.clone().or_else(|| private_ip.clone()).unwrap_or_default(),
+        reason: reason.map(|reason| format!("{}: {}", reason.code, reason.text)).unwrap_or_default(),
+        state_reason: reason.map(|reason| ec2::StateReason {
+            code: reason.code.clone(),
+            message: format!("{}: {}", reason.code, reason.text),
+        }),
+        key_name: of.key_name.clone(),
+        launch_index: instance.launch_index,
+        instance_type: of.type_name.clone(),
+        launch_time: timestamp(instance.launched),
+        availability_zone: instance.cluster.clone(),
+        kernel_id: of.kernel.as_ref().map(|(id, _)| id.clone()),
+        ramdisk_id: of.ramdisk.as_ref().map(|(id, _)| id.clone()),
+        ip_address: public_ip.or_else(|| private_ip.clone()),
+        private_ip_address: private_ip,
+        architecture: of.architecture.clone(),
+        root_device_type: ec2::RootDevice::InstanceStore,
+        root_device_name: of.root_device_name.clone(),
+        client_token: of.client_token.clone(),
+        tags: instance.tags.clone(),
+    }
+}
+
+/// An image as EC2 clients see it.
+pub fn image(image: Image) -> ec2_images::Image {
+    ec2_images::Image {
+        image_id: image.id,
+        image_location: image.location,
+        state: ec2_images::ImageState::Available,
+        owner_id: image.owner,
+        is_public: image.public,
+        architecture: image.architecture,
+        image_type: image.kind,
+        kernel_id: image.kernel_id,
+        ramdisk_id: image.ramdisk_id,
+        name: image.name,
+        description: image.description,
+        root_device_name: image.root_device_name,
+        created: timestamp(image.created),
+        tags: image.tags,
+    }
+}
+
+/// A key pair as EC2 clients see it.
+pub fn key_pair(key: KeyPair) -> ec2_keys::KeyPair {
+    ec2_keys::KeyPair {
+        key_name: key.name,
+        key_fingerprint: key.fingerprint,
+        key_pair_id: key.id,
+        key_type: key.key_type,
+        created: timestamp(key.created),
+    }
+}
+
+/// A step of a request as another tier tells it.
+pub fn span(span: ironbark::Span) -> Span {
+    Span {
+        request_id: span.request_id,
+        id: span.id,
+        parent: span.parent,
+        tier: span.tier,
+        name: span.name,
+        detail: span.detail,
+        start: span.start,
+        duration: span.duration,
+        outcome: span.outcome,
+    }
+}
+
+/// A count for the wire, whose integers are signed.
+fn int(count: impl TryInto<i32>) -> i32 {
+    count.try_into().unwrap_or(i32::MAX)
+}

@@ -1,0 +1,64 @@
+//! The ids the cloud makes: a prefix and eight upper-case hexadecimal digits, as Eucalyptus 2.0.1
+//! has them (its wire derives an instance's MAC from the digits). Whether one is taken already is
+//! the store's to say.
+
+use uuid::Uuid;
+
+/// `i-1A2B3C4D`. Never `i-00000000`, whose MAC some old bridges take for none.
+pub fn instance_id() -> String {
+    with_prefix("i-")
+}
+
+/// `r-1A2B3C4D`.
+pub fn reservation_id() -> String {
+    with_prefix("r-")
+}
+
+/// `key-` and 17 lower-case digits, EC2's newer form: no client of 2.0.1's time asks for it.
+pub fn key_pair_id() -> String {
+    format!("key-{}", &Uuid::new_v4().simple().to_string()[..17])
+}
+
+/// An image's id, with the prefix of its kind: `emi-`, `eki-`, `eri-`.
+pub fn image_id(prefix: &str) -> String {
+    with_prefix(prefix)
+}
+
+/// The id as the store keeps it: clients may write the digits in lower case.
+pub fn canonical(id: &str) -> String {
+    match id.split_once('-') {
+        Some((prefix, digits)) => format!("{}-{}", prefix.to_ascii_lowercase(), digits.to_ascii_uppercase()),
+        None => id.to_string(),
+    }
+}
+
+/// The MAC of an instance: `d0:0d:` and the digits of its id. A 2.0.1 cluster computes it so,
+/// whatever it is sent.
+pub fn mac(instance_id: &str) -> String {
+    let digits: Vec<char> = instance_id.chars().skip(2).map(|c| c.to_ascii_lowercase()).collect();
+    let pairs: Vec<String> = digits.chunks(2).map(|pair| pair.iter().collect()).collect();
+    format!("d0:0d:{}", pairs.join(":"))
+}
+
+fn with_prefix(prefix: &str) -> String {
+    loop {
+        let (digits, _, _, _) = Uuid::new_v4().as_fields();
+        if digits != 0 {
+            return format!("{prefix}{digits:08X}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_have_the_form_of_2_0_1() {
+        let id = instance_id();
+        assert_eq!(id.len(), 10);
+        assert!(id[2..].bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)), "{id}");
+        assert_eq!(canonical("i-1a2b3c4d"), "i-1A2B3C4D");
+        assert_eq!(mac("i-46E208C2"), "d0:0d:46:e2:08:c2");
+    }
+}

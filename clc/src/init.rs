@@ -1,0 +1,93 @@
+//! The first credentials of a cloud: an administrator, an access key, a certificate, in a directory
+//! that a shell can use at once. Doing it again writes the same ones.
+
+use std::fs::{self, DirBuilder, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use anyhow::{Context as _, Result, ensure};
+use ironbark_wsdl::trace::now_micros;
+use ironbark_wsdl::wsse::Identity;
+
+use crate::config::Config;
+use crate::credentials::{access_key_id_in, eucarc, new_access_key, new_signing_certificate};
+use crate::serve;
+use crate::store::{AccessKey, Certificate, Store, User};
+
+/// The user that `init` makes.
+pub const ADMIN: &str = "admin";
+
+/// Makes records and administrator if they are not there, and writes `eucarc`, `cert.pem` and
+/// `key.pem` into `dir` (0700, files 0600). What `dir` holds of an earlier time stays, as far as the
+/// records know it. May be run beside a running controller.
+///
+/// # Errors
+/// What cannot be read or written.
+pub async fn init(config: &Config, dir: &Path) -> Result<()> {
+    serve::prepare(config)?;
+    let store = Store::open(&config.database())?;
+    store.create_user(User { name: ADMIN.to_string(), admin: true, created: now_micros() }).await?;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the directory {}", dir.display()))?;
+    fs::set_permissions(dir, Permissions::from_mode(0o700))
+        .with_context(|| format!("cannot make {} yours alone (mode 0700)", dir.display()))?;
+    let key = access_key(&store, dir).await?;
+    certificate(&store, dir).await?;
+    write(&dir.join("eucarc"), &eucarc(&config.url, &config.region, &key))
+}
+
+/// The key that the directory's `eucarc` names, the administrator's first one, or a new one.
+async fn access_key(store: &Store, dir: &Path) -> Result<AccessKey> {
+    let named = fs::read_to_string(dir.join("eucarc")).ok().and_then(|text| access_key_id_in(&text));
+    if let Some(id) = named
+        && let Some((key, _)) = store.access_key(id).await?
+    {
+        return Ok(key);
+    }
+    if let Some(key) = store.first_access_key(ADMIN.to_string()).await? {
+        return Ok(key);
+    }
+    let key = new_access_key(ADMIN, now_micros())?;
+    ensure!(store.add_access_key(key.clone()).await?, "the user {ADMIN} was deleted meanwhile");
+    Ok(key)
+}
+
+/// The directory's own certificate if the records know it, or a new one.
+async fn certificate(store: &Store, dir: &Path) -> Result<()> {
+    let (cert_path, key_path) = (dir.join("cert.pem"), dir.join("key.pem"));
+    if let Ok(identity) = Identity::load(&cert_path, &key_path)
+        && store.certificate(identity.fingerprint()).await?.is_some()
+    {
+        return Ok(());
+    }
+    let identity = new_signing_certificate(ADMIN)?;
+    let certificate = Certificate {
+        fingerprint: identity.fingerprint(),
+        user: ADMIN.to_string(),
+        pem: identity.cert_pem(),
+        created: now_micros(),
+    };
+    write(&key_path, &identity.key_pem())?;
+    write(&cert_path, &identity.cert_pem())?;
+    ensure!(store.add_certificate(certificate).await?, "the user {ADMIN} was deleted meanwhile");
+    Ok(())
+}
+
+/// Writes a file that is its owner's alone, at once or not at all.
+fn write(path: &Path, text: &str) -> Result<()> {
+    let failed = || format!("cannot write {}", path.display());
+    let next = path.with_extension("new");
+    // A file left by a crash may have other permissions: begin with none.
+    match fs::remove_file(&next) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(failed),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).with_context(failed)?;
+    file.write_all(text.as_bytes()).with_context(failed)?;
+    file.sync_all().with_context(failed)?;
+    fs::rename(&next, path).with_context(failed)
+}

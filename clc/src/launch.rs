@@ -1,0 +1,362 @@
+//! Brings the clusters to what is wished. What is due is read from the records each time, so a
+//! restart at any moment changes nothing: launches are sent again, terminations repeated, until
+//! the cluster has said that it is so. A cluster knows an instance by its id, so nothing here
+//! happens twice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use ironbark_wsdl::ironbark::{InstanceResult, StartInstances, StopInstances};
+use ironbark_wsdl::{CallError, Context, cc};
+use jiff::SignedDuration;
+use tokio::task::JoinSet;
+
+use crate::causes::with_causes;
+use crate::cloud::Cloud;
+use crate::clusters::tell;
+use crate::convert;
+use crate::lifecycle::{Due, Wish};
+use crate::store::{Instance, Reason, StoreError};
+
+/// How often the records are looked at when nobody rings.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// Longest wait for a cluster's answer: 2.0.1's for queued messages.
+const BUDGET: Duration = Duration::from_secs(60);
+/// The pause after the first try; it doubles with each, up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// A launch that no cluster has answered for so long is given up (2.0.1's patience).
+const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(10);
+/// A stop or start that its cluster has refused for so long is taken back.
+const REFUSED_FOR_LONG: SignedDuration = SignedDuration::from_mins(2);
+
+/// What is in the hands of whom, and when what is tried again. Lost in a restart: then everything
+/// due is tried at once.
+#[derive(Debug, Default)]
+pub struct Tries(Mutex<HashMap<String, Try>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Try {
+    due: Due,
+    epoch: i64,
+    count: u32,
+    busy: bool,
+    next: Instant,
+}
+
+impl Tries {
+    /// Takes the instance into hand for `due`, unless it is in hand, or was tried just now.
+    fn begin(&self, instance: &Instance, now: Instant) -> bool {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = instance.due();
+        let fresh = Try { due, epoch: instance.epoch, count: 0, busy: false, next: now };
+        let entry = tries.entry(instance.id.clone()).or_insert(fresh);
+        // One hand at a time: a termination waits for the answer to the launch.
+        if entry.busy {
+            return false;
+        }
+        if entry.due != due || entry.epoch != instance.epoch {
+            *entry = fresh;
+        }
+        if entry.next > now {
+            return false;
+        }
+        entry.busy = true;
+        true
+    }
+
+    /// Lets the instance go; it may be tried again after a pause.
+    fn end(&self, id: &str, now: Instant) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(entry) = tries.get_mut(id) {
+            let pause = FIRST_PAUSE.saturating_mul(1 << entry.count.min(10)).min(LONGEST_PAUSE);
+            entry.busy = false;
+            entry.count += 1;
+            entry.next = now + pause;
+        }
+    }
+
+    /// Forgets what is not due any more.
+    fn keep(&self, due: &[Instance]) {
+        let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let ids: std::collections::HashSet<&str> = due.iter().map(|instance| instance.id.as_str()).collect();
+        tries.retain(|id, entry| entry.busy || ids.contains(id.as_str()));
+    }
+}
+
+/// Looks at the records whenever somebody rings, and every second, until the task is dropped.
+pub async fn run(cloud: Arc<Cloud>) {
+    let tries = Arc::new(Tries::default());
+    let mut work = JoinSet::new();
+    loop {
+        if let Err(error) = begin(&cloud, &tries, &mut work).await {
+            tracing::error!(event = "launch.records", error = with_causes(&error));
+        }
+        while work.try_join_next().is_some() {}
+        // The pause only bounds how long a retry is overdue; wishes ring.
+        drop(tokio::time::timeout(LOOK_EVERY, cloud.wished.notified()).await);
+    }
+}
+
+/// Tells the clusters once everything that is due, and waits for their answers: a step for tests.
+///
+/// # Errors
+/// [`StoreError`] if the records cannot be read.
+pub async fn pass(cloud: &Arc<Cloud>, tries: &Arc<Tries>) -> Result<(), StoreError> {
+    let mut work = JoinSet::new();
+    begin(cloud, tries, &mut work).await?;
+    work.join_all().await;
+    Ok(())
+}
+
+/// One message: what is due together, at the same cluster, by the same request.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Batch {
+    kind: Kind,
+    cluster: String,
+    request_id: String,
+    owner: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Kind {
+    Launch { reservation_id: String },
+    Terminate,
+    Stop { force: bool },
+    Start,
+}
+
+impl Kind {
+    fn of(instance: &Instance) -> Option<Kind> {
+        match instance.due() {
+            Due::Nothing => None,
+            Due::Launch => Some(Kind::Launch { reservation_id: instance.reservation_id.clone() }),
+            Due::Terminate => Some(Kind::Terminate),
+            Due::Stop => Some(Kind::Stop { force: instance.force }),
+            Due::Start => Some(Kind::Start),
+        }
+    }
+
+    /// The name of the work in traces.
+    fn name(&self) -> &'static str {
+        match self {
+            Kind::Launch { .. } => "clc.launch",
+            Kind::Terminate => "clc.terminate",
+            Kind::Stop { .. } => "clc.stop",
+            Kind::Start => "clc.start",
+        }
+    }
+}
+
+async fn begin(cloud: &Arc<Cloud>, tries: &Arc<Tries>, work: &mut JoinSet<()>) -> Result<(), StoreError> {
+    let due = cloud.store.due().await?;
+    tries.keep(&due);
+    let now = Instant::now();
+    let mut batches: BTreeMap<Batch, Vec<Instance>> = BTreeMap::new();
+    for instance in due {
+        let Some(kind) = Kind::of(&instance).filter(|_| tries.begin(&instance, now)) else { continue };
+        let batch = Batch {
+            kind,
+            cluster: instance.cluster.clone(),
+            request_id: instance.request_id.clone(),
+            owner: instance.owner.clone(),
+        };
+        batches.entry(batch).or_default().push(instance);
+    }
+    for (batch, instances) in batches {
+        let (cloud, tries) = (cloud.clone(), tries.clone());
+        work.spawn(async move {
+            carry_out(&cloud, &batch, &instances).await;
+            let now = Instant::now();
+            for instance in &instances {
+                tries.end(&instance.id, now);
+            }
+            // What waited for this hand (a termination for its launch) is due at once.
+            cloud.wished.notify_one();
+        });
+    }
+    Ok(())
+}
+
+async fn carry_out(cloud: &Cloud, batch: &Batch, instances: &[Instance]) {
+    let ctx = cloud.context(&batch.request_id, &batch.owner, BUDGET);
+    let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+    let detail = ids.join(" ");
+    let span = ctx.start(batch.kind.name(), &detail);
+    let result = match &batch.kind {
+        Kind::Launch { reservation_id } => launch(cloud, span.ctx(), &batch.cluster, reservation_id, &ids).await,
+        Kind::Terminate => terminate(cloud, span.ctx(), &batch.cluster, ids).await,
+        Kind::Stop { force } => stop(cloud, span.ctx(), &batch.cluster, instances, *force).await,
+        Kind::Start => start(cloud, span.ctx(), &batch.cluster, instances).await,
+    };
+    let op = batch.kind.name();
+    match result {
+        Ok(outcome) => {
+            tracing::info!(event = "launch.told", req = %ctx.request, op, cluster = batch.cluster, instances = detail, outcome);
+            span.finish(outcome);
+        }
+        Err(error) => {
+            let text = with_causes(&error);
+            tracing::warn!(event = "launch.untold", req = %ctx.request, op, cluster = batch.cluster, instances = detail, error = text);
+            span.finish(text);
+        }
+    }
+}
+
+/// Why a cluster was not told, or its answer not recorded. Both are tried again.
+#[derive(Debug, thiserror::Error)]
+enum Untold {
+    #[error("the cluster")]
+    Call(#[from] CallError),
+    #[error("the records")]
+    Record(#[from] StoreError),
+}
+
+async fn launch(
+    cloud: &Cloud,
+    ctx: &Context,
+    cluster: &str,
+    reservation_id: &str,
+    ids: &[String],
+) -> Result<String, Untold> {
+    let Some((reservation, instances)) = cloud.store.reservation(reservation_id.to_string()).await? else {
+        return Ok("the reservation is gone".to_string());
+    };
+    // Read again: a termination may have come since, and these are the ones in our hand.
+    let mut waiting = instances.clone();
+    waiting.retain(|instance| instance.due() != Due::Launch || ids.contains(&instance.id));
+    let asked: Vec<Instance> = waiting.iter().filter(|instance| instance.due() == Due::Launch).cloned().collect();
+    if asked.is_empty() {
+        return Ok("nothing left to launch".to_string());
+    }
+    let request = convert::run_instances(&reservation, &waiting);
+    let answer = match tell(&cloud.clusters, ctx, cluster, request, reservation_id).await {
+        Ok(answer) => answer,
+        Err(CallError::Declined { reason }) => {
+            let reason = Reason::new("Server.InsufficientInstanceCapacity", reason);
+            let declined = asked.iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
+            cloud.store.launched(Vec::new(), declined, cloud.now()).await?;
+            return Ok(format!("declined: {}", reason.text));
+        }
+        Err(error @ (CallError::Fault { .. } | CallError::Unreachable { .. } | CallError::TimedOut { .. })) => {
+            give_up_old(cloud, cluster, &asked, &error).await?;
+            return Err(error.into());
+        }
+    };
+    let accepted = |instance: &&Instance| {
+        answer.instances.iter().any(|accepted| accepted.instance_id.as_deref() == Some(instance.id.as_str()))
+    };
+    let (taken, left): (Vec<&Instance>, Vec<&Instance>) = asked.iter().partition(accepted);
+    let outcome = format!("cluster {cluster} took {} of {}", taken.len(), asked.len());
+    let reason = Reason::new("Server.InsufficientInstanceCapacity", format!("{outcome} instances of this request"));
+    let taken = taken.into_iter().map(|instance| instance.id.clone()).collect();
+    let declined = left.into_iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
+    cloud.store.launched(taken, declined, cloud.now()).await?;
+    Ok(outcome)
+}
+
+/// No state is for ever: a launch that nobody has answered for long is wished gone.
+async fn give_up_old(cloud: &Cloud, cluster: &str, asked: &[Instance], error: &CallError) -> Result<(), StoreError> {
+    let now = cloud.clock.now();
+    for instance in asked {
+        if now.duration_since(convert::timestamp(instance.launched)) >= GIVE_UP_AFTER {
+            let minutes = GIVE_UP_AFTER.as_mins();
+            let text = format!("cluster {cluster} has not answered for {minutes} minutes ({error})");
+            let reason = Reason::new("Server.InternalError", text);
+            cloud.store.give_up(instance.id.clone(), instance.epoch, reason, cloud.now()).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn terminate(cloud: &Cloud, ctx: &Context, cluster: &str, ids: Vec<String>) -> Result<String, Untold> {
+    let request = cc::TerminateInstances { instance_ids: ids.clone(), ..cc::TerminateInstances::default() };
+    // The answer's own list (`isTerminated`) is worthless on the 2.0.1 wire: gone is what the
+    // cluster, asked later, no longer names.
+    tell(&cloud.clusters, ctx, cluster, request, &ids.join(" ")).await?;
+    cloud.watch.terminate_accepted(cluster, &ids, cloud.clock.now());
+    Ok("accepted".to_string())
+}
+
+async fn stop(
+    cloud: &Cloud,
+    ctx: &Context,
+    cluster: &str,
+    instances: &[Instance],
+    force: bool,
+) -> Result<String, Untold> {
+    let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+    let detail = ids.join(" ");
+    let request = StopInstances { instance_ids: ids, force: Some(force), ..StopInstances::default() };
+    let results = match tell(&cloud.clusters, ctx, cluster, request, &detail).await {
+        Ok(answer) => answer.results,
+        Err(CallError::Declined { reason }) => all_refused(instances, &reason),
+        Err(error) => return Err(error.into()),
+    };
+    settle(cloud, instances, &results, Wish::Run).await
+}
+
+async fn start(cloud: &Cloud, ctx: &Context, cluster: &str, instances: &[Instance]) -> Result<String, Untold> {
+    let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
+    let detail = ids.join(" ");
+    let request = StartInstances { instance_ids: ids, ..StartInstances::default() };
+    let results = match tell(&cloud.clusters, ctx, cluster, request, &detail).await {
+        Ok(answer) => answer.results,
+        Err(CallError::Declined { reason }) => all_refused(instances, &reason),
+        Err(error) => return Err(error.into()),
+    };
+    settle(cloud, instances, &results, Wish::Stop).await
+}
+
+fn all_refused(instances: &[Instance], reason: &str) -> Vec<InstanceResult> {
+    let refused = |instance: &Instance| InstanceResult {
+        instance_id: instance.id.clone(),
+        accepted: false,
+        reason: Some(reason.to_string()),
+    };
+    instances.iter().map(refused).collect()
+}
+
+/// Says what became of each instance. One that is refused again and again for long goes back to
+/// the wish it had, with the reason: no state is for ever.
+async fn settle(
+    cloud: &Cloud,
+    instances: &[Instance],
+    results: &[InstanceResult],
+    back: Wish,
+) -> Result<String, Untold> {
+    let now = cloud.clock.now();
+    let mut refusals = Vec::new();
+    for result in results.iter().filter(|result| !result.accepted) {
+        let text = result.reason.as_deref().unwrap_or("the cluster gave no reason");
+        refusals.push(format!("{}: {text}", result.instance_id));
+        let Some(instance) = instances.iter().find(|instance| instance.id == result.instance_id) else { continue };
+        if now.duration_since(convert::timestamp(instance.since)) >= REFUSED_FOR_LONG {
+            let reason = Reason::new("Server.InternalError", text);
+            cloud.store.take_back(instance.id.clone(), instance.epoch, back, reason, cloud.now()).await?;
+        }
+    }
+    Ok(if refusals.is_empty() { "accepted".to_string() } else { refusals.join("; ") })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_the_longest() {
+        let tries = Tries::default();
+        let mut now = Instant::now();
+        let entry = Try { due: Due::Launch, epoch: 1, count: 0, busy: true, next: now };
+        tries.0.lock().unwrap().insert("i-1".to_string(), entry);
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            tries.end("i-1", now);
+            let next = tries.0.lock().unwrap()["i-1"].next;
+            pauses.push((next - now).as_secs());
+            now = next;
+        }
+        assert_eq!(pauses, [2, 4, 8, 16, 30, 30]);
+    }
+}

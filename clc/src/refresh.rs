@@ -1,0 +1,205 @@
+//! Asks every cluster, every few seconds, what it has: instances, room, nodes. What comes back
+//! changes the records; what does not come back changes nothing but how old our knowledge is.
+//!
+//! A cluster that comes back never causes anything to be taken down: an instance it reports that
+//! is not in the records is logged and left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use ironbark_wsdl::ironbark::{ClusterInstance, DescribeCluster, DescribeClusterResponse};
+use ironbark_wsdl::{CallError, Context, cc};
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinSet;
+
+use crate::causes::with_causes;
+use crate::cloud::Cloud;
+use crate::clusters::{Known, tell};
+use crate::convert;
+
+use crate::lifecycle::Absence;
+use crate::store::{Instance, Report, StoreError};
+
+/// Longest wait for one answer of a poll.
+const BUDGET: Duration = Duration::from_secs(20);
+/// Missing from every list for so long, an instance is lost, unless its node is just not heard.
+const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
+/// The same of a cluster that does not tell about its nodes: 2.0.1's own patience.
+const LOST_AFTER_2_0_1: SignedDuration = SignedDuration::from_mins(10);
+
+/// What is remembered of each cluster from poll to poll. Lost in a restart, which only makes us
+/// more patient.
+#[derive(Debug, Default)]
+pub(crate) struct Watch(Mutex<BTreeMap<String, Memory>>);
+
+#[derive(Debug, Default)]
+struct Memory {
+    /// When the cluster accepted each termination.
+    terminated: BTreeMap<String, Timestamp>,
+    /// Since when each instance has been missing.
+    missing: BTreeMap<String, Timestamp>,
+    /// Instances it reported that are none of ours, so that each is logged once.
+    strangers: BTreeSet<String>,
+}
+
+impl Watch {
+    /// A cluster has accepted terminations.
+    pub(crate) fn terminate_accepted(&self, cluster: &str, ids: &[String], now: Timestamp) {
+        self.of(cluster, |memory| {
+            for id in ids {
+                memory.terminated.entry(id.clone()).or_insert(now);
+            }
+        });
+    }
+
+    fn of<T>(&self, cluster: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
+        let mut clusters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        work(clusters.entry(cluster.to_string()).or_default())
+    }
+}
+
+/// Polls all clusters until the task is dropped; a slow cluster does not hold up the others.
+pub async fn run(cloud: Arc<Cloud>) {
+    loop {
+        let mut polls = JoinSet::new();
+        let names = cloud.clusters.names();
+        for name in names {
+            let cloud = cloud.clone();
+            polls.spawn(async move {
+                loop {
+                    poll(&cloud, &name).await;
+                    tokio::time::sleep(cloud.settings.poll).await;
+                }
+            });
+        }
+        // Begin anew when the list of clusters changes; dropping the set ends the old polls.
+        cloud.registered.notified().await;
+    }
+}
+
+/// Asks one cluster once, and takes what it says into the records.
+pub async fn poll(cloud: &Cloud, cluster: &str) {
+    let ctx = Context::background(BUDGET, cloud.recorder.clone());
+    let asked = cloud.clock.now();
+    match ask(cloud, &ctx, cluster).await {
+        Ok(answer) => {
+            if let Err(error) = take(cloud, cluster, asked, answer).await {
+                tracing::error!(event = "refresh.record", req = %ctx.request, cluster, error = with_causes(&error));
+            }
+        }
+        Err(error) => cloud.clusters.learn(cluster, |known| {
+            if known.failure.is_none() {
+                tracing::warn!(event = "refresh.unanswered", req = %ctx.request, cluster, %error);
+            }
+            known.failure = Some(error.to_string());
+        }),
+    }
+}
+
+struct Answer {
+    instances: Vec<cc::Instance>,
+    resources: Vec<cc::Resource>,
+    description: Option<DescribeClusterResponse>,
+}
+
+/// One poll is good as a whole, or it is none.
+async fn ask(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<Answer, CallError> {
+    let clusters = &cloud.clusters;
+    let instances = tell(clusters, ctx, cluster, cc::DescribeInstances::default(), "").await?;
+    let resources = tell(clusters, ctx, cluster, convert::describe_resources(), "").await?;
+    let description = match tell(clusters, ctx, cluster, DescribeCluster::default(), "").await {
+        Ok(description) => Some(description),
+        // A 2.0.1 cluster does not know the operation, and says so with a fault.
+        Err(CallError::Fault { .. }) => None,
+        Err(error @ (CallError::Declined { .. } | CallError::Unreachable { .. } | CallError::TimedOut { .. })) => {
+            return Err(error);
+        }
+    };
+    Ok(Answer { instances: instances.instances, resources: resources.resources, description })
+}
+
+async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) -> Result<(), StoreError> {
+    let known = Known {
+        answered: Some(asked),
+        failure: None,
+        room: answer.resources.iter().filter_map(convert::room).collect(),
+        description: answer.description.as_ref().map(convert::description),
+    };
+    let living = cloud.store.living(cluster.to_string()).await?;
+    let absent = cloud.watch.of(cluster, |memory| memory.absent(asked, &known, &answer.ids(), &living));
+    cloud.clusters.learn(cluster, |before| {
+        if before.failure.is_some() {
+            tracing::info!(event = "refresh.answered", cluster);
+        }
+        *before = known;
+    });
+    let strangers = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
+    cloud.watch.of(cluster, |memory| {
+        for id in strangers {
+            if memory.strangers.insert(id.clone()) {
+                tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
+            }
+        }
+    });
+    // A report may have made something due: what was stopping is stopped, and wished to run again.
+    cloud.wished.notify_one();
+    Ok(())
+}
+
+impl Answer {
+    fn described(&self) -> impl Iterator<Item = &ClusterInstance> {
+        self.description.iter().flat_map(|description| &description.instances)
+    }
+
+    /// The ids that the cluster named in either answer.
+    fn ids(&self) -> BTreeSet<&str> {
+        let listed = self.instances.iter().filter_map(|instance| instance.instance_id.as_deref());
+        listed.chain(self.described().map(|instance| instance.instance_id.as_str())).collect()
+    }
+
+    /// What it said of each. One that describes itself knows the states better there than in
+    /// 2.0.1's list; an instance in one of the two answers only came or went between them, and the
+    /// next poll tells which.
+    fn reports(&self) -> Vec<Report> {
+        let described: BTreeMap<&str, &ClusterInstance> =
+            self.described().map(|instance| (instance.instance_id.as_str(), instance)).collect();
+        let report = |instance: &cc::Instance| {
+            let described = instance.instance_id.as_deref().and_then(|id| described.get(id)).copied();
+            let half = self.description.is_some() && described.is_none();
+            if half { None } else { convert::report(instance, described) }
+        };
+        self.instances.iter().filter_map(report).collect()
+    }
+}
+
+impl Memory {
+    /// What is known of the living instances that the cluster should have named and did not.
+    fn absent(
+        &mut self,
+        asked: Timestamp,
+        known: &Known,
+        named: &BTreeSet<&str>,
+        living: &[Instance],
+    ) -> Vec<(String, Absence)> {
+        let patience = if known.description.is_some() { LOST_AFTER } else { LOST_AFTER_2_0_1 };
+        let mut missing = BTreeMap::new();
+        let mut absent = Vec::new();
+        for instance in living.iter().filter(|instance| !named.contains(instance.id.as_str())) {
+            let since = self.missing.get(&instance.id).copied().unwrap_or(asked);
+            missing.insert(instance.id.clone(), since);
+            let node = instance.node.as_deref().and_then(|name| known.node(name));
+            let absence = Absence {
+                terminate_accepted: self.terminated.get(&instance.id).is_some_and(|accepted| *accepted < asked),
+                for_long: asked.duration_since(since) >= patience,
+                // A cluster that tells nothing of its nodes is believed after its longer time.
+                node_answered: known.description.is_none()
+                    || node.and_then(|node| node.last_seen).is_some_and(|seen| seen > since),
+            };
+            absent.push((instance.id.clone(), absence));
+        }
+        self.missing = missing;
+        self.terminated.retain(|id, _| living.iter().any(|instance| instance.id == *id));
+        absent
+    }
+}

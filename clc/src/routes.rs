@@ -1,0 +1,41 @@
+//! What the cloud serves: action to function, one line each. A new action is a type in `ec2`, a
+//! function in `actions`, and a line here.
+
+use crate::actions::{admin, images, instances, keys, run, trace, zones};
+use crate::cloud::Cloud;
+use crate::front::Actions;
+
+/// The list.
+pub fn actions() -> Actions<Cloud> {
+    Actions::new()
+        .on(run::run_instances)
+        .on(instances::describe_instances)
+        .on(instances::reboot_instances)
+        .on(instances::terminate_instances)
+        .on(instances::stop_instances)
+        .on(instances::start_instances)
+        .on(instances::get_console_output)
+        .on(images::register_image)
+        .on(images::describe_images)
+        .on(images::deregister_image)
+        .on(keys::create_key_pair)
+        .on(keys::import_key_pair)
+        .on(keys::describe_key_pairs)
+        .on(keys::delete_key_pair)
+        .on(zones::describe_availability_zones)
+        .on(zones::describe_regions)
+        .on(zones::describe_instance_types)
+        .on(admin::register_cluster)
+        .on(admin::deregister_cluster)
+        .on(admin::describe_clusters)
+        .on(admin::register_node)
+        .on(admin::deregister_node)
+        .on(admin::describe_nodes)
+        .on(admin::create_user)
+        .on(admin::delete_user)
+        .on(admin::describe_users)
+        .on(admin::create_access_key)
+        .on(admin::delete_access_key)
+        .on(admin::create_signing_certificate)
+        .on(trace::describe_trace)
+}

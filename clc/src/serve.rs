@@ -1,0 +1,131 @@
+//! The controller as a running whole: records locked and opened, links made, the API served until
+//! somebody says stop.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, bail};
+use ironbark_wsdl::Transport;
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::http::{Handler, ServerLimits};
+use ironbark_wsdl::peer::{Peer, SoapClient};
+use ironbark_wsdl::wsse::{Certificate, Identity};
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use crate::cloud::Cloud;
+use crate::clusters::Connect;
+use crate::config::Config;
+use crate::front::Front;
+use crate::store::Store;
+use crate::{launch, refresh, routes, upkeep};
+
+/// The common name in the cloud's certificate.
+const COMMON_NAME: &str = "ironbark-clc";
+
+/// Makes the state directory, mode 0700, if it is not there.
+///
+/// # Errors
+/// Which directory, and why not.
+pub fn prepare(config: &Config) -> Result<()> {
+    let dir = &config.state_dir;
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(dir)
+        .with_context(|| format!("cannot make the state directory {}", dir.display()))
+}
+
+/// The cloud's identity, made at first use.
+///
+/// # Errors
+/// Why it cannot be read or made.
+pub fn identity(config: &Config) -> Result<Identity> {
+    prepare(config)?;
+    Identity::load_or_generate(&config.state_dir, COMMON_NAME).context("cannot read or make the cloud's identity")
+}
+
+/// Takes the lock that keeps a second controller away from the records; it is held until dropped.
+///
+/// # Errors
+/// That another one runs, or why the lock cannot be taken.
+pub fn lock(config: &Config) -> Result<File> {
+    let path = config.state_dir.join("lock");
+    let file = OpenOptions::new()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => {
+            bail!(
+                "another cloud controller runs with the state directory {}: stop it first",
+                config.state_dir.display()
+            )
+        }
+        Err(TryLockError::Error(error)) => Err(error).with_context(|| format!("cannot lock {}", path.display())),
+    }
+}
+
+/// The way to a cluster over HTTP: signed as the cloud, answers believed from its certificate only.
+pub fn connect_over_http(identity: Arc<Identity>, clock: Clock) -> Connect {
+    Arc::new(move |cluster| {
+        let certificate = Certificate::from_pem(&cluster.certificate).map_err(|error| error.to_string())?;
+        let peer = Peer { url: cluster.url.clone(), certificate };
+        let client = SoapClient::new(&peer, identity.clone(), clock.clone());
+        Ok(Arc::new(client) as Arc<dyn Transport>)
+    })
+}
+
+/// The EC2 API over a cloud, as a handler for the HTTP server or for a test.
+pub fn front(cloud: &Arc<Cloud>, identity: Arc<Identity>) -> Front<Cloud> {
+    let (recorder, clock) = (cloud.recorder.clone(), cloud.clock.clone());
+    Front::new(cloud.clone(), routes::actions(), recorder, identity, clock, cloud.settings.url.clone())
+}
+
+/// Starts the work between requests: launching, polling, upkeep. It ends when the set is dropped;
+/// at whatever point that is, the next start goes on from the records.
+pub fn start(cloud: &Arc<Cloud>) -> JoinSet<()> {
+    let mut work = JoinSet::new();
+    work.spawn(launch::run(cloud.clone()));
+    work.spawn(refresh::run(cloud.clone()));
+    work.spawn(upkeep::run(cloud.clone()));
+    work
+}
+
+/// Runs the controller until `stop` resolves.
+///
+/// # Errors
+/// Why it cannot start.
+pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> {
+    let identity = Arc::new(identity(config)?);
+    let _lock = lock(config)?;
+    let store = Store::open(&config.database())?;
+    let clock = Clock::system();
+    let connect = connect_over_http(identity.clone(), clock.clone());
+    let cloud = Cloud::open(store, config.settings(), clock, connect).await?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| explained(config, error))?;
+    let handler: Handler = front(&cloud, identity).into_handler();
+    let work = start(&cloud);
+    tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());
+    ironbark_wsdl::http::serve(listener, ServerLimits::default(), handler, stop).await;
+    drop(work);
+    // The last answers' rows: a crash loses them, an orderly end does not.
+    cloud.write_answered().await?;
+    tracing::info!(event = "clc.stop");
+    Ok(())
+}
+
+fn explained(config: &Config, error: io::Error) -> anyhow::Error {
+    let hint = match error.kind() {
+        io::ErrorKind::AddrInUse => ": something else listens there; stop it, or change `listen`",
+        io::ErrorKind::PermissionDenied => ": ports below 1024 need privileges; change `listen`",
+        _ => "",
+    };
+    anyhow::Error::new(error).context(format!("cannot listen on {}{hint}", config.listen))
+}

@@ -1,0 +1,214 @@
+//! The records: one SQLite file, one writing thread, a few reading connections. Callers see whole
+//! use-cases as methods, a file per aggregate; there is no SQL outside this directory.
+//!
+//! An acknowledged write is on the disk (`synchronous=FULL`; group commit pays for it). The file
+//! holds access keys' secrets, which HMAC needs readable: it must belong to us with mode 0600.
+
+mod clusters;
+mod images;
+mod instances;
+mod keys;
+mod requests;
+mod reservations;
+mod schema;
+mod tags;
+mod users;
+mod writer;
+
+use std::fs::{OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+use thiserror::Error;
+use tokio::sync::Semaphore;
+
+pub use clusters::Cluster;
+pub use images::{Image, Registered};
+pub use instances::{Change, Instance, Reason, Refused, Report};
+pub use keys::KeyPair;
+pub use requests::AnsweredRequest;
+pub use reservations::{Idempotency, Launch, Reservation, Reserved};
+pub use users::{AccessKey, Certificate, User, UserCredentials};
+
+use writer::Writer;
+
+/// Reading connections: enough to keep both cores of a small controller busy.
+const READERS: usize = 4;
+
+/// Why the store did not do it. What a use-case refuses is in its own result instead.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The file cannot be opened or made.
+    #[error("cannot open the records at {}", path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The file, which holds secrets, can be read by others or belongs to another.
+    #[error("the records at {} hold secrets, but have mode {mode:04o}: run `chmod 600 {}`", path.display(), path.display())]
+    Readable {
+        /// Which.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// The file was written by a newer program.
+    #[error("the records have schema {found}, and this program knows up to {known}: use the newer program")]
+    Newer {
+        /// Its `user_version`.
+        found: i64,
+        /// Ours.
+        known: i64,
+    },
+    /// SQLite refused.
+    #[error("the database refused")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A row holds what this program never writes.
+    #[error("a record is not as this program writes them: {0}")]
+    Corrupt(String),
+    /// The transaction could not be committed; nothing of it happened.
+    #[error("the transaction was not committed: {0}")]
+    Lost(String),
+    /// The writing thread cannot be started.
+    #[error("cannot start the writing thread")]
+    Thread(#[source] io::Error),
+    /// A use-case panicked; nothing of it happened.
+    #[error("a use-case of the store panicked")]
+    Panicked,
+    /// The store is closing.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// The records of the cloud. Cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Arc<Readers>,
+}
+
+struct Readers {
+    free: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Store {
+    /// Opens the file, makes it if it is not there, and brings it to the newest schema.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read, is readable by others, or is of a newer program.
+    pub fn open(path: &Path) -> Result<Self, StoreError> {
+        secure(path)?;
+        let mut connection = Connection::open(path)?;
+        tune(&connection)?;
+        connection.pragma_update(None, "journal_mode", "WAL")?;
+        connection.pragma_update(None, "synchronous", "FULL")?;
+        schema::migrate(&mut connection)?;
+        let free = (0..READERS).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
+        let readers = Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) };
+        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(readers) })
+    }
+
+    /// Runs a use-case that writes; its result is given when it is on the disk.
+    async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.writer.run(work).await
+    }
+
+    /// Runs a use-case that only reads, in one snapshot.
+    async fn read<T, F>(&self, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = self.readers.clone();
+        let _permit = self.readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        tokio::task::spawn_blocking(move || {
+            let mut lease = Lease::of(readers)?;
+            let snapshot = lease.connection().transaction()?;
+            work(&snapshot)
+        })
+        .await
+        .map_err(|_| StoreError::Panicked)?
+    }
+}
+
+/// A reading connection on loan; it goes back even if the work panics.
+struct Lease {
+    connection: Option<Connection>,
+    readers: Arc<Readers>,
+}
+
+impl Lease {
+    fn of(readers: Arc<Readers>) -> Result<Self, StoreError> {
+        let connection = readers.free.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        Ok(Self { connection: Some(connection.ok_or(StoreError::Closed)?), readers })
+    }
+
+    fn connection(&mut self) -> &mut Connection {
+        self.connection.as_mut().expect("only drop takes it")
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        }
+    }
+}
+
+/// Makes the file with mode 0600 if it is not there, and refuses one that others can read. SQLite
+/// gives its `-wal` and `-shm` files the same mode.
+fn secure(path: &Path) -> Result<(), StoreError> {
+    let failed = |source| StoreError::Open { path: path.to_path_buf(), source };
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(failed)?;
+    let metadata = file.metadata().map_err(failed)?;
+    if metadata.len() == 0 {
+        // Ours and new: the process's umask may have taken bits away, but never added any.
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+        return Ok(());
+    }
+    let mode = metadata.mode() & 0o777;
+    if mode & 0o077 != 0 {
+        return Err(StoreError::Readable { path: path.to_path_buf(), mode });
+    }
+    Ok(())
+}
+
+fn reader(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    tune(&connection)?;
+    Ok(connection)
+}
+
+fn tune(connection: &Connection) -> Result<(), StoreError> {
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "foreign_keys", true)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(())
+}
+
+/// True if the error says that such a row is there already.
+fn is_duplicate(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error().map(|error| error.extended_code),
+        Some(rusqlite::ffi::SQLITE_CONSTRAINT_PRIMARYKEY | rusqlite::ffi::SQLITE_CONSTRAINT_UNIQUE)
+    )
+}

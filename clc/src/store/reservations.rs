@@ -1,0 +1,293 @@
+//! Reservations: what one RunInstances asked for, with everything a launch needs, so that it can
+//! be sent, and sent again, from the record alone.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::instances::{Instance, insert_instance, instances_of};
+use super::tags::add_tags;
+use super::{Store, StoreError};
+use crate::ec2::Tag;
+
+/// What one RunInstances made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reservation {
+    /// `r-1A2B3C4D`.
+    pub id: String,
+    /// Whose.
+    pub owner: String,
+    /// Where: the cluster, which is the zone.
+    pub cluster: String,
+    /// The RunInstances that made it: its launch bears the same request id.
+    pub request_id: String,
+    /// Fewer than these are as good as none.
+    pub min_count: u32,
+    /// The image, and where nodes fetch it.
+    pub image_id: String,
+    /// URL of the image, with its digest.
+    pub image_url: String,
+    /// The kernel, and where nodes fetch it.
+    pub kernel: Option<(String, String)>,
+    /// The ramdisk, and where nodes fetch it.
+    pub ramdisk: Option<(String, String)>,
+    /// `x86_64`.
+    pub architecture: String,
+    /// `/dev/sda1`.
+    pub root_device_name: Option<String>,
+    /// `m1.small`.
+    pub type_name: String,
+    /// MB.
+    pub memory_mb: u32,
+    /// Virtual cores.
+    pub cores: u32,
+    /// GB.
+    pub disk_gb: u32,
+    /// Name of the key pair.
+    pub key_name: Option<String>,
+    /// The OpenSSH line; empty = none.
+    pub public_key: String,
+    /// Names of its security groups.
+    pub groups: Vec<String>,
+    /// As the client gave it, decoded.
+    pub user_data: Vec<u8>,
+    /// The client's token.
+    pub client_token: Option<String>,
+    /// When it was made, microseconds since the epoch.
+    pub created: i64,
+}
+
+/// A RunInstances ready to be kept.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// What is asked for.
+    pub reservation: Reservation,
+    /// Ids of the instances, in the order of their launch index.
+    pub instance_ids: Vec<String>,
+    /// Labels for each of them.
+    pub tags: Vec<Tag>,
+    /// SHA-256 of the request's parameters: tells a repeated request from another one.
+    pub digest: String,
+}
+
+/// What became of a [`Launch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reserved {
+    /// It is kept, and will be launched.
+    Made,
+    /// The client token answers it.
+    Known(Idempotency),
+    /// An id is taken: make others.
+    IdTaken,
+    /// The cluster was deregistered meanwhile.
+    ClusterGone,
+}
+
+/// What a client token says about a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Idempotency {
+    /// The same request made this reservation before.
+    Same(String),
+    /// The token was used with other parameters.
+    Mismatch,
+}
+
+impl Reservation {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        let pair = |id: &str, url: &str| -> rusqlite::Result<Option<(String, String)>> {
+            Ok(row.get::<_, Option<String>>(id)?.zip(row.get(url)?))
+        };
+        let groups: String = row.get("group_names")?;
+        Ok(Self {
+            id: row.get("reservation_id")?,
+            owner: row.get("owner")?,
+            cluster: row.get("cluster")?,
+            request_id: row.get("request_id")?,
+            min_count: row.get("min_count")?,
+            image_id: row.get("image_id")?,
+            image_url: row.get("image_url")?,
+            kernel: pair("kernel_id", "kernel_url")?,
+            ramdisk: pair("ramdisk_id", "ramdisk_url")?,
+            architecture: row.get("architecture")?,
+            root_device_name: row.get("root_device_name")?,
+            type_name: row.get("type_name")?,
+            memory_mb: row.get("memory_mb")?,
+            cores: row.get("cores")?,
+            disk_gb: row.get("disk_gb")?,
+            key_name: row.get("key_name")?,
+            public_key: row.get("public_key")?,
+            groups: groups.lines().map(str::to_string).collect(),
+            user_data: row.get("user_data")?,
+            client_token: row.get("client_token")?,
+            created: row.get("created")?,
+        })
+    }
+}
+
+impl Store {
+    /// What a client token says about a request, before anything is checked that may have changed
+    /// since the first one.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub async fn idempotency(
+        &self,
+        owner: String,
+        token: String,
+        digest: String,
+    ) -> Result<Option<Idempotency>, StoreError> {
+        self.read(move |tx| idempotency(tx, &owner, &token, &digest)).await
+    }
+
+    /// Keeps a reservation, its instances (wished to run, seen by nobody) and its client token: all
+    /// or nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn reserve(&self, launch: Launch) -> Result<Reserved, StoreError> {
+        self.write(move |tx| {
+            let reservation = &launch.reservation;
+            if let Some(token) = &reservation.client_token
+                && let Some(known) = idempotency(tx, &reservation.owner, token, &launch.digest)?
+            {
+                return Ok(Reserved::Known(known));
+            }
+            let there = |sql: &str, id: &str| tx.prepare_cached(sql)?.exists([id]);
+            if !there("SELECT 1 FROM clusters WHERE name = ?1", &reservation.cluster)? {
+                return Ok(Reserved::ClusterGone);
+            }
+            let mut taken = there("SELECT 1 FROM reservations WHERE reservation_id = ?1", &reservation.id)?;
+            for id in &launch.instance_ids {
+                taken |= there("SELECT 1 FROM instances WHERE instance_id = ?1", id)?;
+            }
+            if taken {
+                return Ok(Reserved::IdTaken);
+            }
+            insert_reservation(tx, reservation)?;
+            for (index, id) in (0..).zip(&launch.instance_ids) {
+                insert_instance(tx, reservation, id, index)?;
+                add_tags(tx, id, &launch.tags)?;
+            }
+            if let Some(token) = &reservation.client_token {
+                tx.prepare_cached(
+                    "INSERT INTO client_tokens (owner, token, digest, reservation_id, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+                )?
+                .execute(params![reservation.owner, token, launch.digest, reservation.id, reservation.created])?;
+            }
+            Ok(Reserved::Made)
+        })
+        .await
+    }
+
+    /// A reservation with all its instances.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub async fn reservation(&self, id: String) -> Result<Option<(Reservation, Vec<Instance>)>, StoreError> {
+        self.read(move |tx| {
+            let Some(reservation) = reservation(tx, &id)? else { return Ok(None) };
+            let instances = instances_of(tx, "WHERE reservation_id = ?1 ORDER BY launch_index", [&id])?;
+            Ok(Some((reservation, instances)))
+        })
+        .await
+    }
+
+    /// A user's reservations, oldest first, with their instances: those that have not ended, and
+    /// those that ended since `ended_since`.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub async fn reservations(
+        &self,
+        owner: String,
+        ended_since: i64,
+    ) -> Result<Vec<(Reservation, Vec<Instance>)>, StoreError> {
+        self.read(move |tx| {
+            let condition =
+                "WHERE owner = ?1 AND (ended IS NULL OR ended >= ?2) ORDER BY launched, reservation_id, launch_index";
+            let instances = instances_of(tx, condition, params![owner, ended_since])?;
+            let mut all: Vec<(Reservation, Vec<Instance>)> = Vec::new();
+            for instance in instances {
+                match all.last_mut() {
+                    Some((last, instances)) if last.id == instance.reservation_id => instances.push(instance),
+                    _ => {
+                        let found = reservation(tx, &instance.reservation_id)?;
+                        let found =
+                            found.ok_or_else(|| StoreError::Corrupt(format!("{} has no reservation", instance.id)))?;
+                        all.push((found, vec![instance]));
+                    }
+                }
+            }
+            Ok(all)
+        })
+        .await
+    }
+
+    /// Forgets what ended before `ended_before`: instances, reservations left without any, and
+    /// their client tokens.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn forget_ended(&self, ended_before: i64) -> Result<usize, StoreError> {
+        self.write(move |tx| {
+            let ended = "SELECT instance_id FROM instances WHERE ended < ?1";
+            tx.execute(&format!("DELETE FROM tags WHERE resource_id IN ({ended})"), [ended_before])?;
+            let forgotten = tx.execute("DELETE FROM instances WHERE ended < ?1", [ended_before])?;
+            if forgotten > 0 {
+                let left = "reservation_id NOT IN (SELECT reservation_id FROM instances)";
+                tx.execute(&format!("DELETE FROM client_tokens WHERE {left}"), [])?;
+                tx.execute(&format!("DELETE FROM reservations WHERE {left}"), [])?;
+            }
+            Ok(forgotten)
+        })
+        .await
+    }
+}
+
+fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {
+    let mut select = tx.prepare_cached("SELECT * FROM reservations WHERE reservation_id = ?1")?;
+    Ok(select.query_row([id], Reservation::of).optional()?)
+}
+
+fn idempotency(tx: &Connection, owner: &str, token: &str, digest: &str) -> Result<Option<Idempotency>, StoreError> {
+    let mut select =
+        tx.prepare_cached("SELECT digest, reservation_id FROM client_tokens WHERE owner = ?1 AND token = ?2")?;
+    let known: Option<(String, String)> =
+        select.query_row([owner, token], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+    Ok(known.map(|(first, id)| if first == digest { Idempotency::Same(id) } else { Idempotency::Mismatch }))
+}
+
+fn insert_reservation(tx: &Connection, r: &Reservation) -> Result<(), StoreError> {
+    let (kernel_id, kernel_url) = r.kernel.clone().unzip();
+    let (ramdisk_id, ramdisk_url) = r.ramdisk.clone().unzip();
+    tx.prepare_cached(
+        "INSERT INTO reservations (reservation_id, owner, cluster, request_id, min_count, image_id, image_url, kernel_id,
+             kernel_url, ramdisk_id, ramdisk_url, architecture, root_device_name, type_name, memory_mb, cores, disk_gb,
+             key_name, public_key, group_names, user_data, client_token, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+    )?
+    .execute(params![
+        r.id,
+        r.owner,
+        r.cluster,
+        r.request_id,
+        r.min_count,
+        r.image_id,
+        r.image_url,
+        kernel_id,
+        kernel_url,
+        ramdisk_id,
+        ramdisk_url,
+        r.architecture,
+        r.root_device_name,
+        r.type_name,
+        r.memory_mb,
+        r.cores,
+        r.disk_gb,
+        r.key_name,
+        r.public_key,
+        r.groups.join("\n"),
+        r.user_data,
+        r.client_token,
+        r.created,
+    ])?;
+    Ok(())
+}

@@ -1,0 +1,104 @@
+//! What is written after the answer: the list of answered requests, in batches, off the way of the
+//! requests themselves; and what is forgotten when its time is over.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use tokio::sync::Notify;
+
+use crate::causes::with_causes;
+use crate::cloud::Cloud;
+use crate::store::{AnsweredRequest, StoreError};
+
+/// Requests are collected for so long before they are written together.
+const COLLECT: Duration = Duration::from_millis(200);
+/// Most requests that wait to be written; beyond it, while the disk is full, the oldest are lost.
+const WAITING: usize = 10_000;
+/// How long answered requests are kept.
+const KEEP_REQUESTS: SignedDuration = SignedDuration::from_hours(30 * 24);
+/// How long ended instances are kept: an hour to be shown, and 24 more so that a client token still
+/// finds its reservation (EC2's rule).
+const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(25);
+/// How often it is looked for what is to be forgotten.
+const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// Answered requests on their way to the records.
+#[derive(Debug, Default)]
+pub(crate) struct RequestLog {
+    waiting: Mutex<Vec<AnsweredRequest>>,
+    rung: Notify,
+}
+
+impl RequestLog {
+    /// Takes one to be written soon.
+    pub(crate) fn note(&self, request: AnsweredRequest) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if waiting.len() == WAITING {
+            waiting.remove(0);
+        }
+        waiting.push(request);
+        self.rung.notify_one();
+    }
+
+    /// Who made a request that is not written yet.
+    fn requester(&self, id: &str) -> Option<String> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.iter().find(|request| request.id == id).map(|request| request.user.clone())
+    }
+}
+
+impl Cloud {
+    /// Who made a request that was answered; `None` if nobody knows it any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records cannot be read.
+    pub async fn requester(&self, id: &str) -> Result<Option<String>, StoreError> {
+        match self.answered.requester(id) {
+            Some(user) => Ok(Some(user)),
+            None => self.store.requester(id.to_string()).await,
+        }
+    }
+
+    /// Writes down the answered requests that wait.
+    ///
+    /// # Errors
+    /// [`StoreError`] if they cannot be written; they wait on.
+    pub async fn write_answered(&self) -> Result<(), StoreError> {
+        let batch = self.answered.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let written: std::collections::HashSet<String> = batch.iter().map(|request| request.id.clone()).collect();
+        let keep_from = (self.clock.now() - KEEP_REQUESTS).as_microsecond();
+        self.store.log_requests(batch, keep_from).await?;
+        // Only now: until they are written, they are found here.
+        let mut waiting = self.answered.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|request| !written.contains(&request.id));
+        Ok(())
+    }
+}
+
+/// Writes and forgets, until the task is dropped.
+pub async fn run(cloud: Arc<Cloud>) {
+    tokio::join!(write_requests(&cloud), tidy(&cloud));
+}
+
+async fn write_requests(cloud: &Cloud) {
+    loop {
+        cloud.answered.rung.notified().await;
+        tokio::time::sleep(COLLECT).await;
+        if let Err(error) = cloud.write_answered().await {
+            tracing::error!(event = "upkeep.requests", error = with_causes(&error));
+        }
+    }
+}
+
+async fn tidy(cloud: &Cloud) {
+    loop {
+        let ended_before = (cloud.clock.now() - KEEP_ENDED).as_microsecond();
+        match cloud.store.forget_ended(ended_before).await {
+            Ok(0) => {}
+            Ok(forgotten) => tracing::info!(event = "upkeep.forgotten", instances = forgotten),
+            Err(error) => tracing::error!(event = "upkeep.forget", error = with_causes(&error)),
+        }
+        tokio::time::sleep(TIDY_EVERY).await;
+    }
+}
