@@ -1,0 +1,45 @@
+//! What the old wire has no word for: who the node is, how its instances really are, what a request did.
+
+use std::sync::Arc;
+
+use ironbark_wsdl::{Context, Refusal, ironbark};
+
+use crate::convert;
+use crate::node::Node;
+
+/// The operations of [`ironbark`] that a node serves.
+pub const OPERATIONS: [&str; 4] = ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace"];
+
+/// Who the node is and how its instances are.
+pub async fn describe_node(
+    node: Arc<Node>,
+    _ctx: Context,
+    _request: ironbark::DescribeNode,
+) -> Result<ironbark::DescribeNodeResponse, Refusal> {
+    let health = node.health();
+    let known = health.host.map_or_else(|| "unknown".to_string(), |host| host.hypervisor);
+    let hypervisor = match health.trouble {
+        None => known,
+        Some(trouble) => format!("{known}; cannot be asked since {:.0}: {trouble}", health.since),
+    };
+    Ok(ironbark::DescribeNodeResponse {
+        node_id: node.id.to_string(),
+        node_name: node.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        boot_id: node.boot_id.to_string(),
+        hypervisor,
+        operations: OPERATIONS.map(str::to_string).to_vec(),
+        instances: node.records().iter().map(|record| convert::node_instance(record)).collect(),
+        ..Default::default()
+    })
+}
+
+/// The steps of a request on this node, as long as they are kept.
+pub async fn describe_trace(
+    node: Arc<Node>,
+    _ctx: Context,
+    request: ironbark::DescribeTrace,
+) -> Result<ironbark::DescribeTraceResponse, Refusal> {
+    let spans = node.recorder().of(&request.request_id).into_iter().map(convert::span).collect();
+    Ok(ironbark::DescribeTraceResponse { spans, ..Default::default() })
+}

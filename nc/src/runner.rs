@@ -1,0 +1,611 @@
+//! The one task that owns an instance. It hears requests, sightings, ends of effects and deadlines,
+//! asks `lifecycle::step` what follows, makes the new record durable, answers, and only then acts.
+//! What is decided is in `lifecycle`; how a call is made is in `effects`.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use ironbark_wsdl::{Context, OpenSpan, Refusal};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::effects::{self, Outcome};
+use crate::hypervisor::{Change, DomainSeen, DomainState, OffReason};
+use crate::ids::InstanceId;
+use crate::lifecycle::{
+    self, Action, Decision, Effect, Ended, Event, Off, Reboot, RebootEnd, Request, Sighting, State, Timer,
+};
+use crate::shop::Shop;
+use crate::state::{Record, Staged, StoreError};
+use crate::volumes::Plug;
+
+/// Messages a runner may be behind before senders wait.
+const INBOX: usize = 64;
+/// For how long the spans of a request's work are open at most.
+const WORK_BUDGET: Duration = Duration::from_secs(7200);
+
+/// The way to a runner, and what it last published.
+#[derive(Clone)]
+pub struct Handle {
+    inbox: mpsc::Sender<Message>,
+    record: watch::Receiver<Arc<Record>>,
+    task: AbortHandle,
+}
+
+/// What a runner is told.
+pub enum Message {
+    /// A user wants something.
+    Ask {
+        /// What.
+        request: Request,
+        /// On whose behalf, in which request.
+        ctx: Context,
+        /// Where the answer goes, once the record is durable.
+        answer: oneshot::Sender<Result<Accepted, Refusal>>,
+    },
+    /// A user wants a disk in or out.
+    Volume {
+        /// Which.
+        ask: VolumeAsk,
+        /// In which request.
+        ctx: Context,
+        /// Where the answer goes, once it is done.
+        answer: oneshot::Sender<Result<(), Refusal>>,
+    },
+    /// The inventory, as far as it is about this instance's domain; `None` when it is not in it.
+    Seen {
+        /// The domain.
+        domain: Option<DomainSeen>,
+        /// When the inventory was asked for.
+        asked: SystemTime,
+    },
+    /// The hypervisor told of this domain.
+    Happened {
+        /// What.
+        change: Change,
+        /// When.
+        at: SystemTime,
+    },
+    /// Its address became known.
+    Learnt(Ipv4Addr),
+}
+
+/// What is wanted of a disk.
+#[derive(Clone, Debug)]
+pub enum VolumeAsk {
+    /// Plug it in.
+    Attach(Plug),
+    /// Take it out.
+    Detach {
+        /// The volume.
+        volume_id: String,
+        /// Where it must come from; empty = wherever.
+        source: String,
+    },
+}
+
+/// An accepted request: the states before and after.
+#[derive(Clone, Debug)]
+pub struct Accepted {
+    /// Before.
+    pub before: State,
+    /// After.
+    pub after: State,
+}
+
+impl Handle {
+    /// What is known of the instance.
+    pub fn record(&self) -> Arc<Record> {
+        self.record.borrow().clone()
+    }
+
+    /// The records to come; the first is the present one.
+    pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
+        self.record.clone()
+    }
+
+    /// Asks something of the instance and waits for the runner's word, until the context's deadline.
+    ///
+    /// # Errors
+    /// The reason, when it is refused or no word came in time.
+    pub async fn ask(&self, ctx: &Context, request: Request) -> Result<Accepted, Refusal> {
+        let (answer, word) = oneshot::channel();
+        self.hear(ctx, Message::Ask { request, ctx: ctx.clone(), answer }, word).await
+    }
+
+    /// Asks for a disk in or out and waits until it is done, until the context's deadline.
+    ///
+    /// # Errors
+    /// The reason, when it is refused or failed, or no word came in time.
+    pub async fn volume(&self, ctx: &Context, ask: VolumeAsk) -> Result<(), Refusal> {
+        let (answer, word) = oneshot::channel();
+        self.hear(ctx, Message::Volume { ask, ctx: ctx.clone(), answer }, word).await
+    }
+
+    async fn hear<T>(
+        &self,
+        ctx: &Context,
+        message: Message,
+        word: oneshot::Receiver<Result<T, Refusal>>,
+    ) -> Result<T, Refusal> {
+        let id = self.record().id.clone();
+        let budget = ctx.remaining();
+        let heard = async {
+            self.inbox.send(message).await.ok()?;
+            word.await.ok()
+        };
+        match tokio::time::timeout(budget, heard).await {
+            Ok(Some(result)) => result,
+            Ok(None) => Err(Refusal::new(format!("{id} has just ceased to exist on this node"))),
+            Err(_) => Err(Refusal::new(format!(
+                "{id}: no word within {budget:?}; the outcome is unknown: describe the instance"
+            ))),
+        }
+    }
+
+    /// Tells the runner something that will be told again: dropped when it is far behind.
+    pub fn tell(&self, message: Message) {
+        if let Err(mpsc::error::TrySendError::Full(_)) = self.inbox.try_send(message) {
+            tracing::warn!(event = "nc.instance.behind", instance = %self.record().id);
+        }
+    }
+
+    /// Ends the runner where it stands, as the end of the process would.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+}
+
+/// Starts the runner of a record that is durable already: `first` is how it begins.
+pub fn spawn(shop: Arc<Shop>, record: Record, ctx: Context, first: First) -> Handle {
+    let (inbox, messages) = mpsc::channel(INBOX);
+    let record = Arc::new(record);
+    let (publish, watch) = watch::channel(record.clone());
+    let runner = Runner {
+        id: record.id.clone(),
+        shop: shop.clone(),
+        record: (*record).clone(),
+        publish,
+        timers: BTreeMap::new(),
+        tasks: JoinSet::new(),
+        busy: HashMap::new(),
+        staging: None,
+        serial: 0,
+        plugging: None,
+        resolving: false,
+        work: None,
+        ctx,
+        forgotten: false,
+    };
+    let task = tokio::spawn(runner.run(messages, first)).abort_handle();
+    Handle { inbox, record: watch, task }
+}
+
+/// How a runner begins.
+pub enum First {
+    /// With these effects: the instance was just accepted.
+    Launch(Vec<Effect>),
+    /// With [`Event::Recovered`]: the record was found at start.
+    Recover,
+}
+
+struct Runner {
+    id: InstanceId,
+    shop: Arc<Shop>,
+    record: Record,
+    publish: watch::Sender<Arc<Record>>,
+    timers: BTreeMap<Timer, Instant>,
+    tasks: JoinSet<Outcome>,
+    /// The actions under way, with the serial of the state that wants their end.
+    busy: HashMap<Action, u64>,
+    staging: Option<JoinHandle<Result<Staged, String>>>,
+    /// Counts the states entered, so that the end of an effect reaches only the state that wanted it.
+    serial: u64,
+    /// Who waits for the plugging under way.
+    plugging: Option<oneshot::Sender<Result<(), Refusal>>>,
+    /// Whether the hypervisor is being asked for the disks.
+    resolving: bool,
+    /// The span of the request that is being carried out.
+    work: Option<OpenSpan>,
+    ctx: Context,
+    forgotten: bool,
+}
+
+impl Runner {
+    async fn run(mut self, mut messages: mpsc::Receiver<Message>, first: First) {
+        match first {
+            First::Launch(effects) => {
+                self.open_work("nc.launch");
+                self.perform(effects).await;
+            }
+            First::Recover => self.handle(Event::Recovered).await,
+        }
+        while !self.forgotten {
+            let wake = self.timers.values().min().copied();
+            tokio::select! {
+                message = messages.recv() => match message {
+                    Some(message) => self.hear(message).await,
+                    None => return,
+                },
+                Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
+                    Ok(outcome) => self.take(outcome).await,
+                    Err(error) => tracing::error!(event = "nc.effect.died", instance = %self.id, %error),
+                },
+                staged = staging_end(&mut self.staging) => self.staged(staged).await,
+                () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => self.deadline().await,
+            }
+        }
+        self.shop.instances().remove(&self.id);
+    }
+
+    async fn hear(&mut self, message: Message) {
+        match message {
+            Message::Ask { request, ctx, answer } => self.asked(request, ctx, answer).await,
+            Message::Volume { ask, ctx, answer } => self.volume_asked(ask, &ctx, answer).await,
+            Message::Seen { domain, asked } => self.seen(domain, asked).await,
+            Message::Happened { change, at } => self.happened(change, at).await,
+            Message::Learnt(ip) => self.learnt(ip).await,
+        }
+    }
+
+    async fn asked(&mut self, request: Request, ctx: Context, answer: oneshot::Sender<Result<Accepted, Refusal>>) {
+        let before = self.record.state.clone();
+        let effects = match lifecycle::step(&before, Event::Asked(request)) {
+            Decision::Refuse(reason) => {
+                let _ = answer.send(Err(Refusal::new(format!("{}: {reason}", self.id))));
+                return;
+            }
+            Decision::Stay => Vec::new(),
+            Decision::Go { state, effects } => {
+                let next = self.next_record(state, &effects);
+                if let Err(error) = self.save(&next).await {
+                    let text = format!(
+                        "{}: not done, since its record could not be saved: {}",
+                        self.id,
+                        effects::causes(&error)
+                    );
+                    let _ = answer.send(Err(Refusal::new(text)));
+                    return;
+                }
+                self.ctx = ctx.detached(WORK_BUDGET);
+                self.enter(next);
+                self.open_work(work_name(request));
+                effects
+            }
+        };
+        // The caller may have gone; what was accepted is done all the same.
+        let _ = answer.send(Ok(Accepted { before, after: self.record.state.clone() }));
+        self.perform(effects).await;
+    }
+
+    /// What anything but a request leads to. A record that cannot be saved holds the instance where it is: nothing
+    /// is done that is not written down.
+    pub(crate) async fn handle(&mut self, event: Event) {
+        let Decision::Go { state, effects } = lifecycle::step(&self.record.state, event) else { return };
+        let next = self.next_record(state, &effects);
+        self.save_surely(&next).await;
+        self.enter(next);
+        self.perform(effects).await;
+    }
+
+    /// The record after a decision: the state, and what goes with entering it.
+    fn next_record(&self, state: State, effects: &[Effect]) -> Record {
+        let now = Timestamp::now();
+        let mut next = self.record.clone();
+        let lasted = elapsed(self.record.since, now);
+        for effect in effects {
+            match effect {
+                Effect::CountBoot => next.boots += 1,
+                Effect::NoteReboot(end) => next.last_reboot = Some(reboot_text(end, lasted)),
+                Effect::Stage
+                | Effect::CancelStaging
+                | Effect::Do(_)
+                | Effect::Observe
+                | Effect::Wait(_)
+                | Effect::Forget => {}
+            }
+        }
+        if state != self.record.state {
+            next.entered = now;
+            next.reason = state.reason(lasted);
+            if state.name() != self.record.state.name() {
+                next.since = now;
+            }
+            if !state.holds_memory() {
+                next.volumes = crate::volumes::settle(&next.volumes);
+                next.run = None;
+            }
+            next.state = state;
+        }
+        next
+    }
+
+    async fn save(&self, next: &Record) -> Result<(), StoreError> {
+        if *next == self.record {
+            return Ok(());
+        }
+        effects::save(&self.shop, next).await
+    }
+
+    pub(crate) async fn save_surely(&self, next: &Record) {
+        while let Err(error) = self.save(next).await {
+            tracing::error!(event = "nc.record.unsaved", instance = %self.id, error = effects::causes(&error), "trying again");
+            tokio::time::sleep(self.shop.times.retry).await;
+        }
+    }
+
+    /// Makes a saved record the present one.
+    fn enter(&mut self, next: Record) {
+        let changed = next.state != self.record.state;
+        if changed {
+            self.serial += 1;
+            self.timers.clear();
+            tracing::info!(
+                event = "nc.instance.state", instance = %self.id, from = self.record.state.name(), to = next.state.name(),
+                reason = next.reason.as_deref().unwrap_or_default(), req = %self.ctx.request
+            );
+            tracing::debug!(event = "nc.instance.phase", instance = %self.id, state = ?next.state);
+        }
+        if next.last_reboot != self.record.last_reboot
+            && let Some(text) = &next.last_reboot
+        {
+            tracing::info!(event = "nc.instance.rebooted", instance = %self.id, how = text, boots = next.boots, req = %self.ctx.request);
+        }
+        self.record = next;
+        self.publish.send_replace(Arc::new(self.record.clone()));
+        if changed {
+            self.close_work();
+        }
+    }
+
+    fn open_work(&mut self, name: &str) {
+        if let Some(before) = self.work.take() {
+            before.finish(format!("overtaken by {name}"));
+        }
+        self.work = Some(self.ctx.start(name, self.id.as_str()));
+    }
+
+    /// Ends the request's span in the states in which an instance rests.
+    fn close_work(&mut self) {
+        let outcome = match &self.record.state {
+            State::Running => self
+                .record
+                .last_reboot
+                .clone()
+                .filter(|_| self.record.boots > 1)
+                .unwrap_or_else(|| "running".to_string()),
+            State::Stopped(_) | State::Failed(_) => self.record.reason.clone().unwrap_or_default(),
+            State::Terminated => "terminated".to_string(),
+            State::Pending(_)
+            | State::Rebooting(_)
+            | State::Stopping(_)
+            | State::Starting(_)
+            | State::ShuttingDown(..) => return,
+        };
+        if let Some(work) = self.work.take() {
+            work.finish(outcome);
+        }
+    }
+
+    async fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Stage => {
+                    let (shop, record, ctx) = (self.shop.clone(), self.record.clone(), self.work_ctx());
+                    self.staging = Some(tokio::spawn(effects::stage(shop, record, ctx)));
+                }
+                Effect::CancelStaging => {
+                    if let Some(staging) = self.staging.take() {
+                        staging.abort();
+                        // Its end is all that matters: nothing is written into the directory any more.
+                        let _ = staging.await;
+                    }
+                }
+                Effect::Observe => self.shop.bell.notify_one(),
+                Effect::Wait(timer) => self.arm(timer),
+                Effect::CountBoot | Effect::NoteReboot(_) => {} // done in the record
+                Effect::Forget => self.forget().await,
+                Effect::Do(action) => self.launch(action),
+            }
+        }
+    }
+
+    /// Starts an action whose end comes back as an event. One of its kind that is still under way is not doubled: its
+    /// end is then also this state's.
+    fn launch(&mut self, action: Action) {
+        if self.busy.insert(action, self.serial).is_some() {
+            return;
+        }
+        self.tasks.spawn(effects::perform(self.shop.clone(), self.record.clone(), action, self.work_ctx()));
+    }
+
+    fn arm(&mut self, timer: Timer) {
+        let wait = self.shop.times.of(&self.record.state, timer);
+        let wait = match timer {
+            Timer::Limit => wait.saturating_sub(elapsed(self.record.entered, Timestamp::now())),
+            Timer::Again => wait,
+        };
+        self.timers.insert(timer, Instant::now() + wait);
+    }
+
+    async fn deadline(&mut self) {
+        let now = Instant::now();
+        let due = self.timers.iter().find(|(_, at)| **at <= now).map(|(timer, _)| *timer);
+        if let Some(timer) = due {
+            self.timers.remove(&timer);
+            self.handle(Event::Deadline(timer)).await;
+        }
+    }
+
+    async fn take(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Done { action, ended } => {
+                if self.busy.remove(&action) == Some(self.serial) {
+                    self.handle(Event::Ended(ended)).await;
+                } else {
+                    tracing::debug!(event = "nc.effect.late", instance = %self.id, ?ended);
+                }
+            }
+            Outcome::Plugged { volume_id, plugged } => self.plugged(&volume_id, plugged).await,
+            Outcome::Disks(disks) => self.disks_seen(disks).await,
+        }
+    }
+
+    async fn staged(&mut self, result: Result<Staged, String>) {
+        let ended = match result {
+            Ok(staged) => {
+                let mut next = self.record.clone();
+                next.staged = Some(staged);
+                self.save_surely(&next).await;
+                self.record = next;
+                Ok(())
+            }
+            Err(reason) => Err(reason),
+        };
+        self.handle(Event::Ended(Ended::Stage(ended))).await;
+    }
+
+    async fn seen(&mut self, domain: Option<DomainSeen>, asked: SystemTime) {
+        // What was asked for before this state began says nothing about it.
+        if Timestamp::try_from(asked).is_ok_and(|asked| asked <= self.record.entered) {
+            return;
+        }
+        let run = domain.as_ref().filter(|domain| domain.state == DomainState::Running).and_then(|domain| domain.run);
+        if run.is_some() && run != self.record.run {
+            self.new_run(run).await;
+        }
+        let sighting = domain.map_or(Sighting::Absent, |domain| sighting(domain.state));
+        self.handle(Event::Seen(sighting)).await;
+        self.resolve_volumes(sighting);
+    }
+
+    /// The domain was started since it was last seen: somebody switched it off and on between two inventories.
+    async fn new_run(&mut self, run: Option<u32>) {
+        let known = self.record.run.is_some();
+        let mut next = self.record.clone();
+        next.run = run;
+        self.save_surely(&next).await;
+        self.record = next;
+        let running = match &self.record.state {
+            State::Running => true,
+            State::Rebooting(reboot) => !matches!(reboot, Reboot::Restarting(_)),
+            State::Pending(_)
+            | State::Stopping(_)
+            | State::Stopped(_)
+            | State::Starting(_)
+            | State::ShuttingDown(..)
+            | State::Terminated
+            | State::Failed(_) => false,
+        };
+        if known && running {
+            self.handle(Event::Rebooted).await;
+        }
+    }
+
+    async fn happened(&mut self, change: Change, at: SystemTime) {
+        match change {
+            // Told late, of a boot before this state began: it is another one than this state waits for.
+            Change::Rebooted if Timestamp::try_from(at).is_ok_and(|at| at < self.record.entered) => {
+                tracing::info!(event = "nc.instance.booted", instance = %self.id, "told late");
+            }
+            Change::Rebooted => self.handle(Event::Rebooted).await,
+            Change::ControlLost => tracing::warn!(event = "nc.domain.control-lost", instance = %self.id),
+            Change::IoError { alias } => {
+                tracing::warn!(event = "nc.domain.io-error", instance = %self.id, disk = alias)
+            }
+            // Hints only: the inventory that follows each event decides.
+            Change::Started
+            | Change::Paused
+            | Change::Resumed
+            | Change::ShuttingDown
+            | Change::Stopped(_)
+            | Change::Crashed
+            | Change::DeviceAdded { .. }
+            | Change::DeviceRemoved { .. }
+            | Change::DeviceRemovalFailed { .. }
+            | Change::Redefined => {}
+        }
+    }
+
+    async fn learnt(&mut self, ip: Ipv4Addr) {
+        if self.record.learnt_ip == Some(ip) || !self.record.state.holds_memory() {
+            return;
+        }
+        let mut next = self.record.clone();
+        next.learnt_ip = Some(ip);
+        self.save_surely(&next).await;
+        tracing::info!(event = "nc.address.learnt", instance = %self.id, %ip);
+        self.enter(next);
+    }
+
+    async fn forget(&mut self) {
+        match effects::forget(&self.shop, &self.id).await {
+            Ok(()) => {
+                tracing::info!(event = "nc.instance.forgotten", instance = %self.id);
+                self.forgotten = true;
+            }
+            Err(error) => {
+                tracing::error!(event = "nc.record.unsaved", instance = %self.id, error = effects::causes(&error), "trying again");
+                self.timers.insert(Timer::Limit, Instant::now() + self.shop.times.retry);
+            }
+        }
+    }
+
+    /// The context for work under the present request's span.
+    fn work_ctx(&self) -> Context {
+        self.work.as_ref().map_or_else(|| self.ctx.clone(), |work| work.ctx().clone())
+    }
+}
+
+mod plugging;
+
+/// Waits for the end of staging; for ever when nothing is being staged.
+async fn staging_end(staging: &mut Option<JoinHandle<Result<Staged, String>>>) -> Result<Staged, String> {
+    let Some(task) = staging else { return std::future::pending().await };
+    let result = task.await;
+    *staging = None;
+    result.unwrap_or_else(|error| Err(format!("staging broke off: {error}")))
+}
+
+fn sighting(state: DomainState) -> Sighting {
+    match state {
+        DomainState::Running => Sighting::Running,
+        DomainState::Paused => Sighting::Paused,
+        DomainState::ShuttingDown => Sighting::GoingDown,
+        DomainState::Off(OffReason::Shutdown) => Sighting::Off(Off::ByGuest),
+        DomainState::Off(OffReason::Crashed) => Sighting::Off(Off::Crashed),
+        DomainState::Off(OffReason::Destroyed | OffReason::Failed | OffReason::Saved | OffReason::Other) => {
+            Sighting::Off(Off::Other)
+        }
+        DomainState::Unknown => Sighting::Unclear,
+    }
+}
+
+fn elapsed(from: Timestamp, to: Timestamp) -> Duration {
+    Duration::try_from(to.duration_since(from)).unwrap_or_default()
+}
+
+fn reboot_text(end: &RebootEnd, after: Duration) -> String {
+    let seconds = after.as_secs_f64();
+    match end {
+        RebootEnd::Obeyed => format!("guest obeyed after {seconds:.1} s"),
+        RebootEnd::Reset => format!("reset after {seconds:.1} s: guest did not obey"),
+        RebootEnd::Restarted => {
+            format!("started again after {seconds:.1} s: the guest switched off instead of rebooting")
+        }
+        RebootEnd::Failed(reason) => format!("failed after {seconds:.1} s: {reason}"),
+    }
+}
+
+fn work_name(request: Request) -> &'static str {
+    match request {
+        Request::Reboot => "nc.reboot",
+        Request::Stop { .. } => "nc.stop",
+        Request::Start => "nc.start",
+        Request::Terminate => "nc.terminate",
+    }
+}

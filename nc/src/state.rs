@@ -1,0 +1,513 @@
+//! What a node writes down: one record an instance, in a file of its own, replaced atomically and
+//! made durable before anything is done about it. Knows files; knows nothing of hypervisors, the
+//! wire, or what follows from a record.
+//!
+//! ```text
+//! STATE_DIR/records/i-3C5A0732.json    0600 in a directory of 0700: holds keys and user data
+//! STATE_DIR/instances/i-3C5A0732/      disk, kernel, ramdisk, seed, console.log (0711: QEMU must get in)
+//! ```
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::ids::InstanceId;
+use crate::images::{Format, Kind};
+use crate::lifecycle::State;
+
+/// The form of the records. A file of another version is not read and not touched.
+const VERSION: u32 = 1;
+
+/// Everything a node knows of one instance.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// [`VERSION`] when it was written.
+    pub version: u32,
+    /// Its id, and its domain's name.
+    pub id: InstanceId,
+    /// Its domain's uuid.
+    #[serde(with = "uuid_text")]
+    pub uuid: Uuid,
+    /// What was asked for.
+    pub order: LaunchOrder,
+    /// When it was accepted.
+    pub launched: Timestamp,
+    /// Where it stands.
+    pub state: State,
+    /// Why, where there is more to say.
+    pub reason: Option<String>,
+    /// When its state got the name it has.
+    pub since: Timestamp,
+    /// When exactly this state was entered.
+    pub entered: Timestamp,
+    /// Boots seen since it was launched.
+    pub boots: u32,
+    /// How the last reboot ended.
+    pub last_reboot: Option<String>,
+    /// The hypervisor's number of the domain's present run.
+    pub run: Option<u32>,
+    /// Its address, learnt from the network; `None` while not known.
+    pub learnt_ip: Option<std::net::Ipv4Addr>,
+    /// Disks beside its own.
+    pub volumes: Vec<Volume>,
+    /// What staging made, once it has.
+    pub staged: Option<Staged>,
+}
+
+/// A uuid as text.
+mod uuid_text {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use uuid::Uuid;
+
+    pub fn serialize<S: Serializer>(uuid: &Uuid, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(uuid)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Uuid, D::Error> {
+        String::deserialize(from)?.parse().map_err(D::Error::custom)
+    }
+}
+
+/// What a launch asked for, as it came.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LaunchOrder {
+    /// The launch it was part of.
+    pub reservation: String,
+    /// The user it belongs to.
+    pub owner: String,
+    /// The root disk's image.
+    pub image: ImageRef,
+    /// The kernel, unless the disk boots by itself.
+    pub kernel: Option<ImageRef>,
+    /// The ramdisk that goes with the kernel.
+    pub ramdisk: Option<ImageRef>,
+    /// The public key itself, one OpenSSH line; empty if none.
+    pub key: String,
+    /// Given to the guest as it came.
+    pub user_data: Option<String>,
+    /// Its number within its reservation, as it came.
+    pub launch_index: Option<String>,
+    /// `linux` or so, as it came.
+    pub platform: Option<String>,
+    /// Security groups, as they came.
+    pub groups: Vec<String>,
+    /// Its size.
+    pub size: Size,
+    /// Its network identity.
+    pub net: Net,
+}
+
+/// An image and where it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageRef {
+    /// `emi-`, `eki-` or `eri-` and eight digits.
+    pub id: String,
+    /// Where to fetch it.
+    pub url: String,
+}
+
+/// The size of an instance.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// The instance type's name.
+    pub name: String,
+    /// MiB.
+    pub memory_mb: u64,
+    /// Virtual processors.
+    pub cores: u32,
+    /// GiB, the root disk's budget.
+    pub disk_gb: u64,
+    /// Wished block devices: echoed, as in 2.0.1.
+    pub mappings: Vec<Mapping>,
+}
+
+/// One wished block device.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mapping {
+    /// Device in the guest.
+    pub device: Option<String>,
+    /// Role.
+    pub role: Option<String>,
+    /// Size.
+    pub size: Option<i32>,
+    /// File system.
+    pub format: Option<String>,
+}
+
+/// The network identity that came with the launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Net {
+    /// Lower-case, colons.
+    pub mac: String,
+    /// Dotted quad; `0.0.0.0` = to be learnt.
+    pub private_ip: String,
+    /// Dotted quad; `0.0.0.0` = none, or to be learnt.
+    pub public_ip: String,
+    /// VLAN tag; -1 = none.
+    pub vlan: i32,
+    /// Index of the private address; -1 = none.
+    pub index: i32,
+}
+
+/// A disk that was attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// The volume.
+    pub id: String,
+    /// A block device or file of this machine.
+    pub source: PathBuf,
+    /// As asked for: `/dev/sdb`.
+    pub requested: String,
+    /// Where it is plugged: `vdb`.
+    pub target: String,
+    /// Whether it is there.
+    pub state: VolumeState,
+}
+
+/// How far the plugging of a volume is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VolumeState {
+    /// Being plugged in, or nobody knows whether it was.
+    Attaching,
+    /// There.
+    Attached,
+    /// Being unplugged, or nobody knows whether it was.
+    Detaching,
+}
+
+/// What staging made in the instance's directory.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Staged {
+    /// How the root disk is to be read.
+    pub disk_format: Format,
+}
+
+impl Record {
+    /// The record of an instance that was just accepted.
+    pub fn new(id: InstanceId, order: LaunchOrder, state: State, now: Timestamp) -> Self {
+        let reason = state.reason(std::time::Duration::ZERO);
+        Self {
+            version: VERSION,
+            id,
+            uuid: Uuid::new_v4(),
+            order,
+            launched: now,
+            state,
+            reason,
+            since: now,
+            entered: now,
+            boots: 0,
+            last_reboot: None,
+            run: None,
+            learnt_ip: None,
+            volumes: Vec::new(),
+            staged: None,
+        }
+    }
+
+    /// The address to report as private, then the one to report as public; `0.0.0.0` where there is none.
+    pub fn addresses(&self) -> (String, String) {
+        let or_learnt = |given: &str| match self.learnt_ip {
+            Some(ip) if given == UNKNOWN_IP => ip.to_string(),
+            Some(_) | None => given.to_string(),
+        };
+        (or_learnt(&self.order.net.private_ip), or_learnt(&self.order.net.public_ip))
+    }
+}
+
+/// What the wire says for "no address".
+pub const UNKNOWN_IP: &str = "0.0.0.0";
+
+/// The files of one instance.
+#[derive(Clone, Debug)]
+pub struct InstanceFiles {
+    /// Their directory.
+    pub dir: PathBuf,
+}
+
+impl InstanceFiles {
+    /// The root disk.
+    pub fn disk(&self) -> PathBuf {
+        self.dir.join("disk")
+    }
+
+    /// The kernel or the ramdisk, or the root disk.
+    pub fn image(&self, kind: Kind) -> PathBuf {
+        match kind {
+            Kind::Root => self.disk(),
+            Kind::Kernel => self.dir.join("kernel"),
+            Kind::Ramdisk => self.dir.join("ramdisk"),
+        }
+    }
+
+    /// The disk with the guest's settings.
+    pub fn seed(&self) -> PathBuf {
+        self.dir.join("seed.iso")
+    }
+
+    /// What the guest wrote to its serial port.
+    pub fn console(&self) -> PathBuf {
+        self.dir.join("console.log")
+    }
+}
+
+/// Why a record could not be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("{path}: cannot {what}; check the space and the rights there")]
+pub struct StoreError {
+    /// Which file or directory.
+    pub path: PathBuf,
+    /// What was tried.
+    pub what: &'static str,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// The records and files of all instances of a node.
+#[derive(Clone, Debug)]
+pub struct Store {
+    records: PathBuf,
+    instances: PathBuf,
+}
+
+impl Store {
+    /// Opens, and makes if absent, the store under a node's state directory.
+    ///
+    /// # Errors
+    /// When a directory cannot be made.
+    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
+        let store = Self { records: state_dir.join("records"), instances: state_dir.join("instances") };
+        for (dir, mode) in [(&store.records, 0o700), (&store.instances, 0o711)] {
+            let made = fs::DirBuilder::new().recursive(true).mode(mode).create(dir);
+            made.map_err(|source| StoreError { path: dir.clone(), what: "make this directory", source })?;
+        }
+        Ok(store)
+    }
+
+    /// Reads all records. One that cannot be read is left as it is and told loudly: its instance is not managed
+    /// until a person has looked, and nothing of it is touched.
+    ///
+    /// # Errors
+    /// When the directory itself cannot be read.
+    pub fn load(&self) -> Result<Vec<Record>, StoreError> {
+        let failed = |source| StoreError { path: self.records.clone(), what: "read this directory", source };
+        let mut records = Vec::new();
+        for entry in fs::read_dir(&self.records).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_none_or(|extension| extension != "json") {
+                continue;
+            }
+            match read_record(&path) {
+                Ok(record) => records.push(record),
+                Err(problem) => tracing::error!(
+                    event = "nc.record.unreadable", file = %path.display(), problem,
+                    "this instance is not managed; repair the file from a backup, or remove it with the domain and its files"
+                ),
+            }
+        }
+        records.sort_by(|a, b| (a.launched, &a.id).cmp(&(b.launched, &b.id)));
+        Ok(records)
+    }
+
+    /// Writes a record so that after any crash either the old or the new one is there, whole.
+    ///
+    /// # Errors
+    /// When it could not be written; the old record is there then.
+    pub fn save(&self, record: &Record) -> Result<(), StoreError> {
+        let path = self.record_path(&record.id);
+        let text = serde_json::to_vec_pretty(record).expect("a record has only text keys and finite numbers");
+        replace(&path, &text).map_err(|source| StoreError { path, what: "write this file", source })
+    }
+
+    /// Deletes a record, durably. One that is not there is deleted already.
+    ///
+    /// # Errors
+    /// When it is still there.
+    pub fn forget(&self, id: &InstanceId) -> Result<(), StoreError> {
+        let path = self.record_path(id);
+        let failed = |source| StoreError { path: path.clone(), what: "delete this file", source };
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+            Ok(()) | Err(_) => (),
+        }
+        sync_dir(&self.records).map_err(failed)
+    }
+
+    /// Whether there is a record of that id, readable or not.
+    pub fn has_record(&self, id: &InstanceId) -> bool {
+        self.record_path(id).exists()
+    }
+
+    /// The files of an instance; they need not be there.
+    pub fn files(&self, id: &InstanceId) -> InstanceFiles {
+        InstanceFiles { dir: self.instances.join(id.as_str()) }
+    }
+
+    /// Makes an instance's directory, if it is not there.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn make_files(&self, id: &InstanceId) -> Result<InstanceFiles, StoreError> {
+        let files = self.files(id);
+        let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(&files.dir);
+        made.map_err(|source| StoreError { path: files.dir.clone(), what: "make this directory", source })?;
+        Ok(files)
+    }
+
+    /// Removes an instance's directory with all that is in it. One that is not there is removed already.
+    ///
+    /// # Errors
+    /// When something is still there.
+    pub fn release_files(&self, id: &InstanceId) -> Result<(), StoreError> {
+        let dir = self.files(id).dir;
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError { path: dir, what: "remove this directory", source: error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Directories of instances without a record: nothing here makes such, so they are a person's to judge.
+    pub fn strangers(&self, known: &[Record]) -> Vec<PathBuf> {
+        let Ok(entries) = fs::read_dir(&self.instances) else { return Vec::new() };
+        let is_known = |name: &std::ffi::OsStr| known.iter().any(|record| record.id.as_str() == name);
+        entries.flatten().filter(|entry| !is_known(&entry.file_name())).map(|entry| entry.path()).collect()
+    }
+
+    /// The directory of all instances' files.
+    pub fn instances_dir(&self) -> &Path {
+        &self.instances
+    }
+
+    fn record_path(&self, id: &InstanceId) -> PathBuf {
+        self.records.join(format!("{id}.json"))
+    }
+}
+
+fn read_record(path: &Path) -> Result<Record, String> {
+    let text = fs::read(path).map_err(|error| error.to_string())?;
+    let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+    if record.version != VERSION {
+        return Err(format!("version {} is not known here; this program writes version {VERSION}", record.version));
+    }
+    if path.file_stem().is_none_or(|stem| stem != record.id.as_str()) {
+        return Err(format!("it holds the record of {}", record.id));
+    }
+    Ok(record)
+}
+
+/// Replaces a file's content atomically and durably: a new file beside it is written and synced, takes its name, and
+/// the directory is synced so that the name survives too.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let part = path.with_extension("part");
+    let mut file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    drop(file);
+    fs::rename(&part, path)?;
+    sync_dir(path.parent().unwrap_or(Path::new(".")))
+}
+
+fn sync_dir(dir: &Path) -> io::Result<()> {
+    File::open(dir)?.sync_all()
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+    use crate::lifecycle;
+
+    /// An order with every field filled.
+    pub(crate) fn an_order() -> LaunchOrder {
+        let image = |id: &str| ImageRef { id: id.to_string(), url: format!("file:///images/{id}") };
+        LaunchOrder {
+            reservation: "r-4B2F0811".to_string(),
+            owner: "alice".to_string(),
+            image: image("emi-39F4105F"),
+            kernel: Some(image("eki-B482178C")),
+            ramdisk: Some(image("eri-10C3142E")),
+            key: "ssh-rsa AAAA alice".to_string(),
+            user_data: Some("#!/bin/sh\n".to_string()),
+            launch_index: Some("0".to_string()),
+            platform: Some("linux".to_string()),
+            groups: vec!["default".to_string()],
+            size: Size { name: "m1.small".to_string(), memory_mb: 128, cores: 1, disk_gb: 1, mappings: Vec::new() },
+            net: Net {
+                mac: "d0:0d:3c:5a:07:32".to_string(),
+                private_ip: UNKNOWN_IP.to_string(),
+                public_ip: UNKNOWN_IP.to_string(),
+                vlan: -1,
+                index: -1,
+            },
+        }
+    }
+
+    fn a_record() -> Record {
+        let (state, _) = lifecycle::begin();
+        Record::new("i-3C5A0732".parse().unwrap(), an_order(), state, Timestamp::now())
+    }
+
+    #[test]
+    fn a_record_comes_back_as_it_was_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let mut record = a_record();
+        store.save(&record).unwrap();
+        record.state = State::Failed("no such image".to_string());
+        store.save(&record).unwrap();
+        assert_eq!(store.load().unwrap(), [record.clone()]);
+        let mode = fs::metadata(store.record_path(&record.id)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        store.forget(&record.id).unwrap();
+        store.forget(&record.id).unwrap();
+        assert_eq!(store.load().unwrap(), []);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_left_alone_and_half_written_files_do_not_count() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let record = a_record();
+        store.save(&record).unwrap();
+        let broken = store.records.join("i-00000001.json");
+        fs::write(&broken, "{").unwrap();
+        fs::write(store.records.join("i-00000002.part"), "{").unwrap();
+        fs::copy(store.record_path(&record.id), store.records.join("i-00000003.json")).unwrap();
+        assert_eq!(store.load().unwrap(), [record]);
+        assert!(broken.exists());
+    }
+
+    #[test]
+    fn files_go_whole_and_a_second_time_is_no_error() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        let record = a_record();
+        let files = store.make_files(&record.id).unwrap();
+        fs::write(files.disk(), "x").unwrap();
+        assert_eq!(store.strangers(&[]), [files.dir.clone()]);
+        assert!(store.strangers(std::slice::from_ref(&record)).is_empty());
+        store.release_files(&record.id).unwrap();
+        store.release_files(&record.id).unwrap();
+        assert!(!files.dir.exists());
+    }
+
+    #[test]
+    fn a_learnt_address_fills_what_was_not_given() {
+        let mut record = a_record();
+        assert_eq!(record.addresses(), ("0.0.0.0".to_string(), "0.0.0.0".to_string()));
+        record.learnt_ip = Some([10, 1, 2, 3].into());
+        assert_eq!(record.addresses(), ("10.1.2.3".to_string(), "10.1.2.3".to_string()));
+        record.order.net.public_ip = "198.51.100.7".to_string();
+        assert_eq!(record.addresses().1, "198.51.100.7");
+    }
+}
