@@ -52,14 +52,16 @@ apt_install() {
         printf '#!/bin/sh\nexit 101\n' >"$guard"
         chmod 755 "$guard"
     fi
-    local status=0
+    local status=0 log
+    log=$(mktemp)
     {
         apt-get -qq -o DPkg::Lock::Timeout=300 update &&
             DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 install -y \
-                --no-install-recommends --allow-downgrades "${names[@]}" >/dev/null
-    } </dev/null || status=$?
+                --no-install-recommends --allow-downgrades "${names[@]}"
+    } </dev/null >"$log" 2>&1 || status=$?
     [ -z "$guard" ] || rm -f "$guard"
-    [ "$status" = 0 ] || die "apt-get could not install: $*"
+    [ "$status" = 0 ] || { tail -n 20 "$log" >&2; rm -f "$log"; die "apt-get could not install: $*"; }
+    rm -f "$log"
 }
 
 # start_libvirt: virtlogd and libvirtd, unless they run.
