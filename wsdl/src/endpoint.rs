@@ -41,7 +41,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         path: &'static str,
         contracts: &'static [Contract],
     ) -> Self {
-        Self { router, security, path, contracts, limits: Limits::default() }
+        Self { router, security, path, contracts, limits: Limits::request() }
     }
 
     /// As a handler for [`crate::http::serve`].

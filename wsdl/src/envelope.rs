@@ -18,7 +18,8 @@ use events::Events;
 use scope::Binding;
 use tree::Element;
 
-/// How much of a stranger's message is read before it is refused.
+/// How much of a stranger's message is read before it is refused. The default is for answers,
+/// [`Limits::request`] for requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Length of the message in bytes. The longest honest one, 5000 instances, has 6 MB.
@@ -49,6 +50,14 @@ impl Default for Limits {
             parts: 64,
             canonical: 64 << 20,
         }
+    }
+}
+
+impl Limits {
+    /// For a server: requests are short (five thousand instance ids have 150 KB), and whoever
+    /// sends one is not known before it has been read.
+    pub fn request() -> Self {
+        Self { bytes: 2 << 20, ..Self::default() }
     }
 }
 

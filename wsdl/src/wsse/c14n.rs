@@ -74,19 +74,25 @@ impl Canonical {
     /// Declares the prefixes that this element visibly uses, or that are to be treated
     /// inclusively, unless the output already has them in force: default first, then by prefix.
     fn declarations(&mut self, tag: &Tag<'_>, scope: &Scope<'_>) {
+        if tag.attributes.is_empty() && self.inclusive.is_empty() {
+            return self.declare(tag.prefix, scope.get(tag.prefix)); // Nearly every element of a body.
+        }
         let inclusive = std::mem::take(&mut self.inclusive);
         let mut used: Vec<&str> = vec![tag.prefix];
         used.extend(tag.attributes.iter().map(|attribute| attribute.prefix).filter(|prefix| !prefix.is_empty()));
         used.extend(inclusive.iter().map(String::as_str));
         used.sort_unstable();
         used.dedup();
-        for prefix in used.into_iter().filter(|prefix| *prefix != "xml") {
+        for prefix in used {
             self.declare(prefix, scope.get(prefix));
         }
         self.inclusive = inclusive;
     }
 
     fn declare(&mut self, prefix: &str, uri: Option<&Arc<str>>) {
+        if prefix == "xml" {
+            return; // Bound everywhere, never declared.
+        }
         let current = self.rendered.iter().rev().find(|rendered| rendered.prefix == prefix);
         let current = current.map_or("", |rendered| &*rendered.uri);
         let wanted = uri.map_or("", |uri| &**uri);
@@ -250,6 +256,11 @@ mod tests {
             &[],
             "<e xmlns:a=\"urn:y\" xmlns:b=\"urn:z\" c=\"&lt;&quot;&#x9;&#xA;&#xD;  >\" z=\"3\" a:r=\"2\" b:q=\"1\"></e>",
         );
+    }
+
+    #[test]
+    fn namespaces_are_escaped_like_attributes() {
+        check("<e xmlns='urn:a&amp;b&#9;'/>", 0, &[], "<e xmlns=\"urn:a&amp;b&#x9;\"></e>");
     }
 
     #[test]
