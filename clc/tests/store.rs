@@ -1,0 +1,233 @@
+//! What every store must do: acknowledged means kept, all or nothing, and no lost update.
+
+mod support;
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use ironbark_clc::lifecycle::{Act, Observed, Wish};
+use ironbark_clc::store::{Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError, User};
+use tokio::task::JoinSet;
+
+const CHILD: &str = "IRONBARK_TEST_STORE_CHILD";
+
+async fn with_admin(path: &Path) -> Store {
+    let store = Store::open(path).unwrap();
+    store.create_user(User { name: "admin".into(), admin: true, created: 1 }).await.unwrap();
+    let cluster = ironbark_clc::store::Cluster {
+        name: "c".into(),
+        url: "http://c".into(),
+        certificate: String::new(),
+        created: 1,
+    };
+    store.register_cluster(cluster).await.unwrap();
+    store
+}
+
+fn launch(number: u32) -> Launch {
+    Launch {
+        reservation: Reservation {
+            id: format!("r-{number:08X}"),
+            owner: "admin".into(),
+            cluster: "c".into(),
+            request_id: "q".into(),
+            min_count: 1,
+            image_id: "emi-1".into(),
+            image_url: "file:/x".into(),
+            kernel: Some(("eki-1".into(), "file:/k".into())),
+            ramdisk: None,
+            architecture: "x86_64".into(),
+            root_device_name: None,
+            type_name: "m1.small".into(),
+            memory_mb: 128,
+            cores: 1,
+            disk_gb: 10,
+            key_name: None,
+            public_key: String::new(),
+            groups: vec!["default".into(), "web".into()],
+            user_data: vec![0, 159, 146, 150],
+            client_token: Some(format!("t{number}")),
+            created: 5,
+        },
+        instance_ids: vec![format!("i-{number:08X}")],
+        tags: Vec::new(),
+        digest: "d".into(),
+    }
+}
+
+fn report(id: &str, observed: Observed) -> Report {
+    Report {
+        id: id.into(),
+        observed,
+        reason: None,
+        node: None,
+        private_ip: None,
+        public_ip: None,
+        boot_count: None,
+        last_reboot: None,
+    }
+}
+
+#[tokio::test]
+async fn what_is_kept_comes_back_whole() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    let launch = launch(7);
+    assert_eq!(store.reserve(launch.clone()).await.unwrap(), Reserved::Made);
+    let (reservation, instances) = store.reservation("r-00000007".into()).await.unwrap().unwrap();
+    assert_eq!(reservation, launch.reservation);
+    assert_eq!((instances[0].wish, instances[0].observed), (Wish::Run, Observed::Unseen));
+    assert_eq!(store.due().await.unwrap(), instances);
+    let mut again = launch;
+    again.reservation.client_token = None;
+    assert_eq!(store.reserve(again).await.unwrap(), Reserved::IdTaken);
+}
+
+/// Writes as fast as it can, 64 at a time, and says each number once it is acknowledged; the parent
+/// kills it in the middle.
+async fn write_until_killed(path: PathBuf) {
+    let store = with_admin(&path).await;
+    let mut writes = JoinSet::new();
+    for number in 0.. {
+        let store = store.clone();
+        writes.spawn(async move {
+            store.reserve(launch(number)).await.unwrap();
+            number
+        });
+        if writes.len() == 64 {
+            println!("\nkept {}", writes.join_next().await.unwrap().unwrap());
+        }
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_kill() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Ok(path) = std::env::var(CHILD) {
+        runtime.block_on(write_until_killed(path.into()));
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "what_was_acknowledged_survives_kill", "--nocapture"])
+        .env(CHILD, &path)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let numbers = lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("kept ")?.parse::<u32>().ok());
+    let kept: Vec<u32> = numbers.take(300).collect();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert_eq!(kept.len(), 300);
+    runtime.block_on(async {
+        let store = Store::open(&path).unwrap();
+        for number in kept {
+            let found = store.reservation(format!("r-{number:08X}")).await.unwrap();
+            assert_eq!(found.expect("acknowledged").1.len(), 1, "{number}");
+        }
+    });
+}
+
+#[tokio::test]
+async fn one_job_that_fails_takes_nothing_of_the_others_with_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    let mut writes = JoinSet::new();
+    for number in 0..200 {
+        let store = store.clone();
+        writes.spawn(async move {
+            let mut launch = launch(number);
+            if number % 10 == 0 {
+                // A foreign key fails after the first rows of the job were written.
+                launch.reservation.owner = "nobody".into();
+            }
+            store.reserve(launch).await.is_ok()
+        });
+    }
+    let good = writes.join_all().await.into_iter().filter(|good| *good).count();
+    assert_eq!(good, 180);
+    assert_eq!(store.due().await.unwrap().len(), 180);
+    assert!(store.reservation("r-0000000A".into()).await.unwrap().is_none());
+}
+
+#[tokio::test]
+async fn of_many_wishes_at_once_each_is_decided_on_what_is_there() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    let id = "i-00000001".to_string();
+    store.reserve(launch(1)).await.unwrap();
+    store.report("c".into(), vec![report(&id, Observed::Running)], Vec::new(), 6).await.unwrap();
+    let mut wishes = JoinSet::new();
+    for number in 0..100 {
+        let (store, id) = (store.clone(), id.clone());
+        let act = if number == 50 { Act::Terminate } else { Act::Stop };
+        wishes.spawn(async move { store.act(act, "admin".into(), vec![id], false, "q".into(), 7).await.unwrap() });
+    }
+    let results = wishes.join_all().await;
+    let instance = store.instance("admin".into(), id).await.unwrap().unwrap();
+    assert_eq!(instance.wish, Wish::Terminate, "a stop never undoes a termination");
+    assert!(instance.epoch <= 3, "at most one stop and one termination changed anything");
+    for result in results {
+        assert!(matches!(result, Ok(_) | Err(Refused::State(_, _))));
+    }
+}
+
+#[tokio::test]
+async fn a_stale_decision_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    let id = "i-00000001".to_string();
+    let reason = || Reason::new("Server.InternalError", "too late");
+    store.reserve(launch(1)).await.unwrap();
+    assert!(!store.give_up(id.clone(), 2, reason(), 9).await.unwrap(), "another epoch");
+    store.launched(vec![id.clone()], Vec::new(), 9).await.unwrap();
+    assert!(!store.give_up(id.clone(), 1, reason(), 9).await.unwrap(), "the cluster has taken it");
+    store.launched(Vec::new(), vec![(id.clone(), reason())], 9).await.unwrap();
+    let instance = store.instance("admin".into(), id.clone()).await.unwrap().unwrap();
+    assert_eq!(instance.observed, Observed::Pending, "what was taken is not declined by a late answer");
+    assert!(!store.take_back(id, 1, Wish::Stop, reason(), 9).await.unwrap(), "nothing is due");
+}
+
+#[tokio::test]
+async fn reports_of_another_cluster_are_strangers() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    store.reserve(launch(1)).await.unwrap();
+    let reports = vec![report("i-00000001", Observed::Running)];
+    assert_eq!(store.report("other".into(), reports, Vec::new(), 6).await.unwrap(), ["i-00000001"]);
+    assert_eq!(store.due().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_over_is_forgotten_with_its_token() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = with_admin(&dir.path().join("db")).await;
+    store.reserve(launch(1)).await.unwrap();
+    store.reserve(launch(2)).await.unwrap();
+    store.launched(Vec::new(), vec![("i-00000001".into(), Reason::new("x", "y"))], 10).await.unwrap();
+    assert_eq!(store.forget_ended(10).await.unwrap(), 0);
+    assert_eq!(store.forget_ended(11).await.unwrap(), 1);
+    assert!(store.reservation("r-00000001".into()).await.unwrap().is_none());
+    assert_eq!(store.idempotency("admin".into(), "t1".into(), "d".into()).await.unwrap(), None);
+    assert!(store.idempotency("admin".into(), "t2".into(), "d".into()).await.unwrap().is_some());
+    assert_eq!(store.reserve(launch(1)).await.unwrap(), Reserved::Made);
+}
+
+#[test]
+fn a_file_that_others_can_read_is_refused() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("db");
+    drop(runtime.block_on(with_admin(&path)));
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let entry = entry.unwrap();
+        assert_eq!(entry.metadata().unwrap().mode() & 0o777, 0o600, "{:?}", entry.path());
+    }
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(matches!(Store::open(&path), Err(StoreError::Readable { mode: 0o644, .. })));
+}

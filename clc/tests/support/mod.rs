@@ -1,0 +1,455 @@
+//! A cloud controller over a cluster of the test's own: the real router behind real XML, with a
+//! scripted wire in front of it, and a clock that stands still.
+
+#![allow(dead_code, reason = "each test file uses its part of this module")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ironbark_clc::cloud::{Cloud, Settings};
+use ironbark_clc::clusters::Connect;
+use ironbark_clc::ec2::images::ImageType;
+use ironbark_clc::ec2::instances::{DescribeInstances, Instance, InstanceState};
+use ironbark_clc::ec2::run::RunInstances;
+use ironbark_clc::error::Ec2Error;
+use ironbark_clc::front::{Caller, Credential};
+use ironbark_clc::launch::{self, Tries};
+use ironbark_clc::store::{Cluster, Image, Registered, Store, User};
+use ironbark_clc::{actions, refresh};
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::ironbark::{
+    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeTrace, DescribeTraceResponse,
+    InstanceResult, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
+};
+use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
+use ironbark_wsdl::service::BoxFuture;
+use ironbark_wsdl::{CallError, Context, Exchange, Recorder, Refusal, Reply, RequestId, Router, Transport, cc};
+use jiff::Timestamp;
+use tempfile::TempDir;
+
+pub const ZONE: &str = "cluster1";
+pub const IMAGE: &str = "emi-0000000A";
+pub const NODE: &str = "n1";
+
+/// A cluster that believes its test.
+pub struct Cc {
+    /// State of each instance, in the words of `ironbark.wsdl`.
+    pub instances: Mutex<BTreeMap<String, String>>,
+    /// How many more it takes.
+    pub room: Mutex<i32>,
+    /// What it refuses, by operation, and why.
+    pub refuses: Mutex<BTreeMap<&'static str, String>>,
+    /// Knows 2.0.1's operations only.
+    pub old: Mutex<bool>,
+    /// Its node has not answered since.
+    pub node_seen: Mutex<Timestamp>,
+    pub clock: Clock,
+}
+
+type Handled<R> = Result<R, Refusal>;
+
+impl Cc {
+    fn new(clock: Clock) -> Arc<Self> {
+        Arc::new(Self {
+            instances: Mutex::default(),
+            room: Mutex::new(100),
+            refuses: Mutex::default(),
+            old: Mutex::new(false),
+            node_seen: Mutex::new(clock.now()),
+            clock,
+        })
+    }
+
+    pub fn set(&self, id: &str, state: &str) {
+        self.instances.lock().unwrap().insert(id.to_string(), state.to_string());
+    }
+
+    pub fn set_all(&self, state: &str) {
+        self.instances.lock().unwrap().values_mut().for_each(|old| *old = state.to_string());
+    }
+
+    pub fn lose(&self, id: &str) {
+        self.instances.lock().unwrap().remove(id);
+    }
+
+    pub fn ids(&self) -> Vec<String> {
+        self.instances.lock().unwrap().keys().cloned().collect()
+    }
+
+    pub fn refuse(&self, operation: &'static str, reason: &str) {
+        self.refuses.lock().unwrap().insert(operation, reason.to_string());
+    }
+
+    fn check(&self, operation: &str) -> Handled<()> {
+        match self.refuses.lock().unwrap().get(operation) {
+            Some(reason) => Err(Refusal::new(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn listed(&self) -> Vec<cc::Instance> {
+        let instances = self.instances.lock().unwrap();
+        instances.iter().map(|(id, state)| wire_instance(id, state)).collect()
+    }
+}
+
+fn wire_instance(id: &str, state: &str) -> cc::Instance {
+    let old_name = match state {
+        "pending" => "Pending",
+        "running" | "rebooting" | "stopping" | "stopped" => "Extant",
+        _ => "Teardown",
+    };
+    cc::Instance {
+        instance_id: Some(id.to_string()),
+        state_name: Some(old_name.to_string()),
+        net_params: Some(NetConfig {
+            private_mac_address: "d0:0d:00:00:00:01".into(),
+            private_ip: "10.0.0.7".into(),
+            public_ip: "0.0.0.0".into(),
+            vlan: -1,
+            network_index: -1,
+        }),
+        ..cc::Instance::default()
+    }
+}
+
+async fn describe_instances(
+    cc: Arc<Cc>,
+    _: Context,
+    _: cc::DescribeInstances,
+) -> Handled<cc::DescribeInstancesResponse> {
+    Ok(cc::DescribeInstancesResponse { instances: cc.listed(), ..Default::default() })
+}
+
+async fn describe_resources(
+    cc: Arc<Cc>,
+    _: Context,
+    ask: cc::DescribeResources,
+) -> Handled<cc::DescribeResourcesResponse> {
+    let room = *cc.room.lock().unwrap();
+    let resource = |machine: VirtualMachine| cc::Resource {
+        instance_type: Some(machine),
+        max_instances: Some(100),
+        available_instances: Some(room),
+    };
+    let resources = ask.instance_types.into_iter().map(resource).collect();
+    Ok(cc::DescribeResourcesResponse { resources, ..Default::default() })
+}
+
+/// Takes as many as there is room for; idempotent by id, as a cluster must be.
+async fn run_instances(cc: Arc<Cc>, _: Context, ask: cc::RunInstances) -> Handled<cc::RunInstancesResponse> {
+    cc.check("RunInstances")?;
+    assert_eq!(ask.instance_ids.len(), usize::try_from(ask.max_count).unwrap());
+    assert!((1..=ask.max_count).contains(&ask.min_count));
+    let mut taken = Vec::new();
+    for id in &ask.instance_ids {
+        let known = cc.instances.lock().unwrap().contains_key(id);
+        let mut room = cc.room.lock().unwrap();
+        if known || *room > 0 {
+            if !known {
+                *room -= 1;
+                cc.set(id, "pending");
+            }
+            taken.push(wire_instance(id, "pending"));
+        }
+    }
+    if i32::try_from(taken.len()).unwrap() < ask.min_count {
+        return Err(Refusal::new("no node has room"));
+    }
+    Ok(cc::RunInstancesResponse { instances: taken, ..Default::default() })
+}
+
+async fn terminate_instances(
+    cc: Arc<Cc>,
+    _: Context,
+    ask: cc::TerminateInstances,
+) -> Handled<cc::TerminateInstancesResponse> {
+    cc.check("TerminateInstances")?;
+    for id in &ask.instance_ids {
+        cc.lose(id);
+    }
+    Ok(cc::TerminateInstancesResponse { is_terminated: vec![false; ask.instance_ids.len()], ..Default::default() })
+}
+
+async fn reboot_instances(cc: Arc<Cc>, _: Context, ask: cc::RebootInstances) -> Handled<cc::RebootInstancesResponse> {
+    cc.check("RebootInstances")?;
+    for id in &ask.instance_ids {
+        cc.set(id, "rebooting");
+    }
+    Ok(cc::RebootInstancesResponse::default())
+}
+
+async fn get_console_output(cc: Arc<Cc>, _: Context, _: cc::GetConsoleOutput) -> Handled<cc::GetConsoleOutputResponse> {
+    cc.check("GetConsoleOutput")?;
+    Ok(cc::GetConsoleOutputResponse { console_output: Some("aGVsbG8K".into()), ..Default::default() })
+}
+
+fn accepted(ids: &[String]) -> Vec<InstanceResult> {
+    ids.iter().map(|id| InstanceResult { instance_id: id.clone(), accepted: true, reason: None }).collect()
+}
+
+async fn stop_instances(cc: Arc<Cc>, _: Context, ask: StopInstances) -> Handled<StopInstancesResponse> {
+    cc.check("StopInstances")?;
+    ask.instance_ids.iter().for_each(|id| cc.set(id, "stopping"));
+    Ok(StopInstancesResponse { results: accepted(&ask.instance_ids), ..Default::default() })
+}
+
+async fn start_instances(cc: Arc<Cc>, _: Context, ask: StartInstances) -> Handled<StartInstancesResponse> {
+    cc.check("StartInstances")?;
+    ask.instance_ids.iter().for_each(|id| cc.set(id, "running"));
+    Ok(StartInstancesResponse { results: accepted(&ask.instance_ids), ..Default::default() })
+}
+
+async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handled<DescribeClusterResponse> {
+    let now = cc.clock.now();
+    let seen = *cc.node_seen.lock().unwrap();
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    let instance = |(id, state): (&String, &String)| ClusterInstance {
+        instance_id: id.clone(),
+        node_name: NODE.into(),
+        state: state.clone(),
+        reason: (state == "failed").then(|| "the image is not a disk".to_string()),
+        since: now.into(),
+        observed: now.into(),
+        boot_count: Some(1),
+        last_reboot: None,
+    };
+    Ok(DescribeClusterResponse {
+        cluster_name: ZONE.into(),
+        version: "test".into(),
+        isolation: "semaphore".into(),
+        schedule: "GREEDY".into(),
+        operations: words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace"]),
+        nodes: vec![ClusterNode {
+            name: NODE.into(),
+            state: "up".into(),
+            last_seen: Some(seen.into()),
+            operations: words(&["DescribeNode", "StopInstance", "StartInstance"]),
+            ..ClusterNode::default()
+        }],
+        instances: cc.instances.lock().unwrap().iter().map(instance).collect(),
+        ..Default::default()
+    })
+}
+
+async fn describe_trace(_: Arc<Cc>, _: Context, ask: DescribeTrace) -> Handled<DescribeTraceResponse> {
+    let span = Span {
+        request_id: ask.request_id,
+        id: "urn:x".into(),
+        tier: "cc:cluster1".into(),
+        name: "cc.place".into(),
+        ..Span::default()
+    };
+    Ok(DescribeTraceResponse { spans: vec![span], ..Default::default() })
+}
+
+/// What happens to the next calls of an operation on the wire.
+pub enum Trouble {
+    /// It does not arrive.
+    NotSent,
+    /// It is carried out, and the answer is lost.
+    AnswerLost,
+}
+
+/// The wire between the cloud and the cluster.
+pub struct Wire {
+    router: Router<Cc>,
+    cc: Arc<Cc>,
+    trouble: Mutex<BTreeMap<&'static str, VecDeque<Trouble>>>,
+    /// Every operation that was tried, in order.
+    pub tried: Mutex<Vec<&'static str>>,
+}
+
+impl Wire {
+    fn new(cc: Arc<Cc>) -> Arc<Self> {
+        let recorder = Arc::new(Recorder::new("cc:cluster1"));
+        let router = Router::new(cc.clone(), recorder, Duration::from_secs(5))
+            .on(describe_instances)
+            .on(describe_resources)
+            .on(run_instances)
+            .on(terminate_instances)
+            .on(reboot_instances)
+            .on(get_console_output)
+            .on(stop_instances)
+            .on(start_instances)
+            .on(describe_cluster)
+            .on(describe_trace);
+        Arc::new(Self { router, cc, trouble: Mutex::default(), tried: Mutex::default() })
+    }
+
+    pub fn trouble(&self, operation: &'static str, trouble: Trouble) {
+        self.trouble.lock().unwrap().entry(operation).or_default().push_back(trouble);
+    }
+
+    pub fn count(&self, operation: &str) -> usize {
+        self.tried.lock().unwrap().iter().filter(|tried| **tried == operation).count()
+    }
+}
+
+struct Way(Arc<Wire>);
+
+impl Transport for Way {
+    fn send<'a>(&'a self, ctx: &'a Context, exchange: Exchange) -> BoxFuture<'a, Result<Reply, CallError>> {
+        Box::pin(async move {
+            let operation = exchange.operation;
+            self.0.tried.lock().unwrap().push(operation);
+            if operation == "DescribeCluster" && *self.0.cc.old.lock().unwrap() {
+                return Err(CallError::Fault { code: "Client".into(), reason: "no such operation".into() });
+            }
+            let trouble = self.0.trouble.lock().unwrap().get_mut(operation).and_then(VecDeque::pop_front);
+            match trouble {
+                Some(Trouble::NotSent) => Err(CallError::Unreachable { reason: "connection refused".into() }),
+                Some(Trouble::AnswerLost) => {
+                    self.0.router.send(ctx, exchange).await?;
+                    Err(CallError::TimedOut { after: Duration::from_secs(1), reason: "the answer was lost".into() })
+                }
+                None => self.0.router.send(ctx, exchange).await,
+            }
+        })
+    }
+}
+
+/// A cloud over one cluster, and what the test holds of it.
+pub struct Lab {
+    pub dir: TempDir,
+    pub cloud: Arc<Cloud>,
+    pub tries: Arc<Tries>,
+    pub cc: Arc<Cc>,
+    pub wire: Arc<Wire>,
+    pub clock: Clock,
+}
+
+pub fn caller(user: &str) -> Caller {
+    Caller { user: user.into(), admin: user == "admin", credential: Credential::AccessKey("AKIB".into()) }
+}
+
+pub async fn open(path: &Path, wire: &Arc<Wire>, clock: &Clock) -> Arc<Cloud> {
+    let wire = wire.clone();
+    let connect: Connect = Arc::new(move |_| Ok(Arc::new(Way(wire.clone())) as Arc<dyn Transport>));
+    let settings = Settings {
+        url: "http://h:8773/services/Eucalyptus".into(),
+        region: "ironbark".into(),
+        poll: Duration::from_secs(2),
+    };
+    Cloud::open(Store::open(&path.join("cloud.db")).unwrap(), settings, clock.clone(), connect).await.unwrap()
+}
+
+impl Lab {
+    /// A cloud with users `admin` and `eve`, one cluster that has been polled, and one image.
+    pub async fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let clock = Clock::manual("2026-11-20T10:00:00Z".parse().unwrap());
+        let cc = Cc::new(clock.clone());
+        let wire = Wire::new(cc.clone());
+        {
+            let store = Store::open(&dir.path().join("cloud.db")).unwrap();
+            let created = clock.now().as_microsecond();
+            for (name, admin) in [("admin", true), ("eve", false)] {
+                assert!(store.create_user(User { name: name.into(), admin, created }).await.unwrap());
+            }
+            let cluster = Cluster { name: ZONE.into(), url: "http://cc".into(), certificate: String::new(), created };
+            store.register_cluster(cluster).await.unwrap();
+            assert_eq!(store.register_image(image(created)).await.unwrap(), Registered::Made);
+        }
+        let cloud = open(dir.path(), &wire, &clock).await;
+        let lab = Self { dir, cloud, tries: Arc::default(), cc, wire, clock };
+        lab.poll().await;
+        lab
+    }
+
+    /// The process is gone, and another one begins with what is on the disk.
+    pub async fn restart(&mut self) {
+        self.cloud = open(self.dir.path(), &self.wire, &self.clock).await;
+        self.tries = Arc::default();
+        self.poll().await;
+    }
+
+    pub async fn poll(&self) {
+        refresh::poll(&self.cloud, ZONE).await;
+    }
+
+    /// The launcher looks once.
+    pub async fn pass(&self) {
+        launch::pass(&self.cloud, &self.tries).await.unwrap();
+    }
+
+    /// The launcher looks once, as if the pauses between tries were over.
+    pub async fn pass_again(&mut self) {
+        self.tries = Arc::default();
+        self.pass().await;
+    }
+
+    pub fn advance(&self, seconds: i64) {
+        self.clock.advance(jiff::SignedDuration::from_secs(seconds));
+    }
+
+    pub fn ctx(&self) -> Context {
+        Context::new(RequestId::random(), "admin", Duration::from_secs(30), self.cloud.recorder.clone())
+    }
+
+    pub fn run(count: u32) -> RunInstances {
+        RunInstances {
+            image_id: IMAGE.into(),
+            min_count: 1,
+            max_count: count,
+            instance_type: "m1.small".into(),
+            ..RunInstances::default()
+        }
+    }
+
+    /// Runs instances and gives their ids.
+    pub async fn run_instances(&self, request: RunInstances) -> Result<Vec<String>, Ec2Error> {
+        let answer = actions::run::run_instances(self.cloud.clone(), self.ctx(), caller("admin"), request).await?;
+        Ok(answer.0.instances.into_iter().map(|instance| instance.instance_id).collect())
+    }
+
+    /// Runs instances and brings them to `running`.
+    pub async fn running(&self, count: u32) -> Vec<String> {
+        let ids = self.run_instances(Self::run(count)).await.unwrap();
+        self.pass().await;
+        self.cc.set_all("running");
+        self.poll().await;
+        assert!(self.states(&ids).await.iter().all(|state| *state == InstanceState::Running));
+        ids
+    }
+
+    pub async fn describe(&self, id: &str) -> Result<Instance, Ec2Error> {
+        let request = DescribeInstances { instance_ids: vec![id.to_string()], ..DescribeInstances::default() };
+        let answer =
+            actions::instances::describe_instances(self.cloud.clone(), self.ctx(), caller("admin"), request).await?;
+        Ok(answer.reservations.into_iter().flat_map(|reservation| reservation.instances).next().unwrap())
+    }
+
+    pub async fn state(&self, id: &str) -> InstanceState {
+        self.describe(id).await.unwrap().state
+    }
+
+    pub async fn states(&self, ids: &[String]) -> Vec<InstanceState> {
+        let mut states = Vec::new();
+        for id in ids {
+            states.push(self.state(id).await);
+        }
+        states
+    }
+}
+
+fn image(created: i64) -> Image {
+    Image {
+        id: IMAGE.into(),
+        owner: "admin".into(),
+        kind: ImageType::Machine,
+        name: "guest".into(),
+        description: None,
+        location: "file:/srv/guest.img".into(),
+        sha256: Some("ab".repeat(32)),
+        architecture: "x86_64".into(),
+        kernel_id: None,
+        ramdisk_id: None,
+        root_device_name: None,
+        public: true,
+        created,
+        tags: Vec::new(),
+    }
+}
