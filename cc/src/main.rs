@@ -1,1 +1,170 @@
-fn main() {}
+//! `ironbark-cc`: the cluster controller as a program. Puts the pieces together in the one order
+//! that works: the fork server first, while this process has a single thread; then the state, the
+//! runtime, the nodes, and the door last.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use clap::{Parser, Subcommand};
+use ironbark_cc::cluster::node::Entry;
+use ironbark_cc::config::{Config, Isolation};
+use ironbark_cc::journal::Journal;
+use ironbark_cc::{Cluster, Connect, Settings, refresh, router};
+use ironbark_wsdl::Transport;
+use ironbark_wsdl::child::{self, ForkServer};
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::endpoint::{Contract, Endpoint};
+use ironbark_wsdl::http::{ServerLimits, serve};
+use ironbark_wsdl::peer::{Isolated, Peer, SoapClient, isolated_work};
+use ironbark_wsdl::trace::Recorder;
+use ironbark_wsdl::wsse::{Certificate, Identity, Profile, Security};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Where the service is, as in 2.0.1.
+const PATH: &str = "/axis2/services/EucalyptusCC";
+
+/// The contracts that the door shows.
+const CONTRACTS: &[Contract] = &[
+    Contract { query: "wsdl", text: include_str!("../../wsdl/contract/eucalyptus_cc.wsdl") },
+    Contract { query: "wsdl=ironbark", text: include_str!("../../wsdl/contract/ironbark.wsdl") },
+];
+
+/// Ironbark's cluster controller: the nodes, placement and network of one cluster.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file, cc.toml.
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM or SIGINT; what happens without a command, too.
+    Run,
+    /// Make the cluster's key and certificate if they are absent, and print the certificate's path.
+    Keys,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let done = match arguments.command {
+        None | Some(Command::Run) => run(&arguments.config),
+        Some(Command::Keys) => keys(&arguments.config),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("ironbark-cc: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn keys(file: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    Identity::load_or_generate(&config.state_dir, &config.name)?;
+    println!("{}", config.state_dir.join("cert.pem").display());
+    Ok(())
+}
+
+fn run(file: &std::path::Path) -> anyhow::Result<()> {
+    let config = Config::load(file)?;
+    ironbark_wsdl::log::init();
+    let identity = Arc::new(Identity::load_or_generate(&config.state_dir, &config.name)?);
+    let cloud = Certificate::load(&config.cloud_cert).context("cloud_cert: the cloud controller's certificate")?;
+    // Before the journal's thread and the runtime's: see wsdl/src/child.rs.
+    let forks = match config.isolation {
+        Isolation::Fork => Some(ForkServer::start(isolated_work(identity.clone())).context("the fork server")?),
+        Isolation::Semaphore => None,
+    };
+    let journal = Journal::open(&config.state_dir)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
+    runtime.block_on(work(config, identity, cloud, forks, journal))
+}
+
+async fn work(
+    config: Config,
+    identity: Arc<Identity>,
+    cloud: Certificate,
+    forks: Option<ForkServer>,
+    journal: Journal,
+) -> anyhow::Result<()> {
+    let isolation = match forks {
+        Some(server) => Some(Arc::new(server.into_async().context("the fork server")?)),
+        None => None,
+    };
+    let listener = TcpListener::bind(config.listen).await.with_context(|| format!("listen: {}", config.listen))?;
+    let settings = Settings {
+        name: config.name.clone(),
+        schedule: config.schedule,
+        isolation: config.isolation,
+        poll: config.poll,
+        dhcp_leases: config.dhcp_leases,
+    };
+    let connect = connect(identity.clone(), isolation.clone());
+    let cluster = Cluster::open(settings, config.nodes, journal, connect, Clock::system())?;
+    refresh::start(&cluster).await;
+
+    let security = Security::new(identity, Profile::Strict, Clock::system());
+    security.trust(vec![cloud]);
+    let recorder = Arc::new(Recorder::new(format!("cc:{}", config.name)));
+    let door = Endpoint::new(router(cluster, recorder), Some(security), PATH, CONTRACTS);
+    let mut fork_server_died = false;
+    let stop = async {
+        tokio::select! {
+            () = signalled() => tracing::info!("asked to end"),
+            () = died(isolation.as_deref()) => fork_server_died = true,
+        }
+    };
+    tracing::info!(listen = %config.listen, isolation = config.isolation.name(), schedule = config.schedule.name(), "serving");
+    serve(listener, ServerLimits::default(), door.into_handler(), stop).await;
+    if fork_server_died {
+        bail!("the fork server has died; this controller must be started anew, for it can no longer fork safely");
+    }
+    Ok(())
+}
+
+/// How nodes are reached: signed HTTP, in a child or in this process.
+fn connect(identity: Arc<Identity>, isolation: Option<Arc<child::Isolation>>) -> Connect {
+    Box::new(move |entry: &Entry| {
+        let certificate =
+            Certificate::from_pem(&entry.certificate).map_err(|error| format!("its certificate: {error}"))?;
+        let peer = Peer { url: entry.url.clone(), certificate };
+        let transport: Arc<dyn Transport> = match &isolation {
+            Some(isolation) => Arc::new(Isolated::new(peer, isolation.clone())),
+            None => Arc::new(SoapClient::new(&peer, identity.clone(), Clock::system())),
+        };
+        Ok(transport)
+    })
+}
+
+/// Resolves when the fork server dies; never where there is none.
+async fn died(isolation: Option<&child::Isolation>) {
+    match isolation {
+        Some(isolation) => isolation.died().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Resolves on SIGTERM or SIGINT.
+async fn signalled() {
+    let wait = async |kind| -> io::Result<()> {
+        signal(kind)?.recv().await;
+        Ok(())
+    };
+    let outcome = tokio::select! {
+        outcome = wait(SignalKind::terminate()) => outcome,
+        outcome = wait(SignalKind::interrupt()) => outcome,
+    };
+    if let Err(error) = outcome {
+        tracing::error!(%error, "signals cannot be waited for; end this controller by SIGKILL");
+        std::future::pending::<()>().await;
+    }
+}

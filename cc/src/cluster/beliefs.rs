@@ -1,0 +1,247 @@
+//! All that the cluster believes of its nodes and instances: one plain struct, changed only by
+//! the functions here and in `merge`. No clock, no lock, no await: the time is an argument.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::instance::{Instance, Launch, Spec};
+use super::node::{Entry, Health, Node};
+use crate::ids::{InstanceId, NodeName};
+use crate::place::{self, Candidate, Decision, Room, Schedule};
+
+/// How long an instance that no node lists any more stays visible, as 2.0.1's INSTANCE_TIMEOUT.
+pub const GONE_KEPT: SignedDuration = SignedDuration::from_secs(300);
+
+/// Nodes and instances, and since when we believe what.
+#[derive(Debug, Default)]
+pub struct Beliefs {
+    /// The nodes, in the order in which GREEDY looks at them: as configured, then as registered.
+    pub nodes: Vec<Node>,
+    /// The instances.
+    pub instances: BTreeMap<InstanceId, Instance>,
+    /// Where ROUNDROBIN begins the next time.
+    next: usize,
+    /// Counts the reports that were begun.
+    reports: u64,
+    /// Instances that changed, or went, since they were last written down.
+    unsaved: BTreeSet<InstanceId>,
+}
+
+/// Which node answers for an instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whereabouts {
+    /// One node has it.
+    On(NodeName),
+    /// Several nodes say they have it.
+    Disputed(Vec<NodeName>),
+    /// We do not know of it.
+    Unknown,
+}
+
+impl Beliefs {
+    /// Beliefs from before a restart: a launch that was under way then is doubtful now.
+    pub fn remembered(instances: impl IntoIterator<Item = Instance>, now: Timestamp) -> Self {
+        let mut beliefs = Self::default();
+        for mut instance in instances {
+            if instance.launch == Launch::Calling {
+                instance.launch = Launch::Doubtful { since: now };
+            }
+            beliefs.instances.insert(instance.id.clone(), instance);
+        }
+        beliefs
+    }
+
+    /// The node of that name.
+    pub fn node(&self, name: &NodeName) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.entry.name == *name)
+    }
+
+    /// The same, to change it.
+    pub fn node_mut(&mut self, name: &NodeName) -> Option<&mut Node> {
+        self.nodes.iter_mut().find(|node| node.entry.name == *name)
+    }
+
+    /// Takes a node in, at the end of the order.
+    pub fn add_node(&mut self, entry: Entry, now: Timestamp) {
+        self.nodes.push(Node::new(entry, now));
+    }
+
+    /// Lets a node go, and what is left of its dead instances.
+    pub fn remove_node(&mut self, name: &NodeName) {
+        self.nodes.retain(|node| node.entry.name != *name);
+        let dead: Vec<InstanceId> =
+            self.instances.values().filter(|i| i.node == *name && !i.alive()).map(|i| i.id.clone()).collect();
+        for id in dead {
+            self.forget(&id);
+        }
+    }
+
+    /// Which node answers for an instance.
+    pub fn whereabouts(&self, id: &InstanceId) -> Whereabouts {
+        match self.instances.get(id) {
+            None => Whereabouts::Unknown,
+            Some(instance) if instance.also_on.is_empty() => Whereabouts::On(instance.node.clone()),
+            Some(instance) => {
+                let others = instance.also_on.iter().cloned();
+                Whereabouts::Disputed(std::iter::once(instance.node.clone()).chain(others).collect())
+            }
+        }
+    }
+
+    /// What is free on a node for new instances: what it last said, less the claims of launches
+    /// that its report cannot have counted yet. Nothing unless it is up.
+    pub fn free(&self, node: &Node) -> Room {
+        let reported = match (node.health, node.free) {
+            (Health::Up, Some(free)) => free,
+            (Health::Up, None) | (Health::Unknown | Health::Suspect | Health::Down, _) => return Room::default(),
+        };
+        self.instances
+            .values()
+            .filter(|instance| instance.claimed && instance.node == node.entry.name)
+            .fold(reported, |free, instance| free.less(instance.spec.size))
+    }
+
+    /// The nodes as placement sees them.
+    pub fn candidates(&self) -> Vec<Candidate> {
+        self.nodes
+            .iter()
+            .map(|node| Candidate {
+                name: node.entry.name.clone(),
+                barred: (node.health != Health::Up).then(|| node.condition()),
+                free: self.free(node),
+                in_use: self.instances.values().any(|instance| instance.alive() && instance.node == node.entry.name),
+            })
+            .collect()
+    }
+
+    /// Places an instance and claims its room, so that the next decision sees it taken. An
+    /// earlier placement of the same instance is given up first. Nothing is believed of the
+    /// instance if no node fits.
+    pub fn place(
+        &mut self,
+        id: &InstanceId,
+        spec: &Spec,
+        schedule: Schedule,
+        tried: &BTreeSet<NodeName>,
+        now: Timestamp,
+    ) -> Decision {
+        self.forget(id);
+        let decision = place::place(schedule, self.next, &self.candidates(), spec.size, tried);
+        self.next = decision.next;
+        if let Some(node) = &decision.chosen {
+            self.adopt(Instance::placed(id.clone(), spec.clone(), node.clone(), now));
+        }
+        decision
+    }
+
+    /// The node accepted the launch.
+    pub fn accepted(&mut self, id: &InstanceId, launched: Option<Timestamp>, now: Timestamp) {
+        let after_this_report = self.reports + 1;
+        self.edit(id, |instance| {
+            instance.launch = Launch::Settled;
+            instance.observed = Some(now);
+            instance.accepted_at = after_this_report;
+            instance.launched = launched.unwrap_or(instance.launched);
+        });
+    }
+
+    /// Nobody knows whether the node took the launch. Its reports decide; a report that listed the
+    /// instance meanwhile has decided already.
+    pub fn doubtful(&mut self, id: &InstanceId, reason: String, now: Timestamp) {
+        self.edit(id, |instance| {
+            if instance.launch == Launch::Calling {
+                instance.launch = Launch::Doubtful { since: now };
+                instance.reason = Some(reason);
+            }
+        });
+    }
+
+    /// The launch is undone: wherever the instance is found alive, it is to be terminated.
+    pub fn unwanted(&mut self, id: &InstanceId, reason: String) {
+        self.edit(id, |instance| {
+            instance.unwanted = true;
+            instance.reason = Some(reason);
+        });
+    }
+
+    /// Begins a report: its number, by which it is told whether it can have listed an instance.
+    pub fn begin_report(&mut self) -> u64 {
+        self.reports += 1;
+        self.reports
+    }
+
+    /// Gives addresses to instances that have none yet, by MAC (any letter case).
+    pub fn learn_addresses(&mut self, of: &BTreeMap<String, Ipv4Addr>) {
+        let learned: Vec<(InstanceId, Ipv4Addr)> = self
+            .instances
+            .values()
+            .filter(|instance| instance.alive() && instance.private_ip.is_unspecified())
+            .filter_map(|instance| Some((instance.id.clone(), *of.get(&instance.spec.mac.to_ascii_lowercase())?)))
+            .collect();
+        for (id, address) in learned {
+            self.edit(&id, |instance| {
+                instance.private_ip = address;
+                if instance.public_ip.is_unspecified() {
+                    instance.public_ip = address;
+                }
+            });
+        }
+    }
+
+    /// True if an instance still waits for its address.
+    pub fn addresses_wanted(&self) -> bool {
+        self.instances.values().any(|instance| instance.alive() && instance.private_ip.is_unspecified())
+    }
+
+    /// Shows `public` as the address of the instance that has `private`; the SYSTEM mode's whole
+    /// AssignAddress and UnassignAddress (wire/cc.md 11, "cache only").
+    pub fn show_public_address(&mut self, of: impl Fn(&Instance) -> bool, public: Ipv4Addr) {
+        let ids: Vec<InstanceId> =
+            self.instances.values().filter(|instance| of(instance)).map(|i| i.id.clone()).collect();
+        for id in ids {
+            self.edit(&id, |instance| instance.public_ip = public);
+        }
+    }
+
+    /// Forgets instances that no node has listed for [`GONE_KEPT`].
+    pub fn sweep(&mut self, now: Timestamp) {
+        let old = |instance: &&Instance| instance.absent.is_some_and(|since| now.duration_since(since) > GONE_KEPT);
+        let gone: Vec<InstanceId> =
+            self.instances.values().filter(|i| !i.alive()).filter(old).map(|instance| instance.id.clone()).collect();
+        for id in gone {
+            self.forget(&id);
+        }
+    }
+
+    /// Forgets one instance.
+    pub fn forget(&mut self, id: &InstanceId) {
+        if self.instances.remove(id).is_some() {
+            self.unsaved.insert(id.clone());
+        }
+    }
+
+    /// Changes one instance; a change of more than the time of observation will be written down.
+    pub fn edit(&mut self, id: &InstanceId, change: impl FnOnce(&mut Instance)) {
+        if let Some(instance) = self.instances.get_mut(id) {
+            let before = instance.clone();
+            change(instance);
+            if !instance.same_but_for_time(&before) {
+                self.unsaved.insert(id.clone());
+            }
+        }
+    }
+
+    /// Takes in a new instance.
+    pub fn adopt(&mut self, instance: Instance) {
+        self.unsaved.insert(instance.id.clone());
+        self.instances.insert(instance.id.clone(), instance);
+    }
+
+    /// What must be written down now: each changed instance, `None` for one that went.
+    pub fn take_unsaved(&mut self) -> Vec<(InstanceId, Option<Instance>)> {
+        let unsaved = std::mem::take(&mut self.unsaved);
+        unsaved.into_iter().map(|id| (id.clone(), self.instances.get(&id).cloned())).collect()
+    }
+}

@@ -1,0 +1,256 @@
+//! The configuration file, TOML. Unknown keys are errors with line and column. Relative paths are
+//! relative to the file's directory. Reads the nodes' certificates, and nothing else.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::cluster::node::{Entry, Profile, Source};
+use crate::handlers::nodes::node_url;
+use crate::ids::NodeName;
+use crate::place::Schedule;
+
+/// Longest pause between two refreshes, in seconds: 2.0.1 polled every 6.
+const POLL_MAX: u64 = 3600;
+
+/// Why a configuration cannot be used; names the file.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A file cannot be read.
+    #[error("{path}: cannot be read: {source}", path = .path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The TOML is wrong; the text has line and column.
+    #[error("{path}: {source}", path = .path.display())]
+    Toml {
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong and where.
+        source: Box<toml::de::Error>,
+    },
+    /// A value cannot be taken.
+    #[error("{path}: {key}: {problem}", path = .path.display())]
+    Value {
+        /// Which file.
+        path: PathBuf,
+        /// Which key.
+        key: String,
+        /// What is wrong and what would be right.
+        problem: String,
+    },
+}
+
+/// A cluster controller's configuration, checked, its paths absolute or relative to where it runs.
+#[derive(Debug)]
+pub struct Config {
+    /// The cluster's name, which is its availability zone.
+    pub name: String,
+    /// Where it listens.
+    pub listen: SocketAddr,
+    /// Where its state and its identity are.
+    pub state_dir: PathBuf,
+    /// The certificate of the only caller accepted.
+    pub cloud_cert: PathBuf,
+    /// How calls to nodes are kept apart.
+    pub isolation: Isolation,
+    /// How nodes are picked.
+    pub schedule: Schedule,
+    /// Pause between two refreshes of a node.
+    pub poll: Duration,
+    /// dnsmasq's lease file.
+    pub dhcp_leases: Option<PathBuf>,
+    /// Nodes written in the file.
+    pub nodes: Vec<Entry>,
+}
+
+/// How calls to nodes are kept apart from this process and from each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Isolation {
+    /// Each call in a child process of its own.
+    #[default]
+    Fork,
+    /// In this process, under the same limits.
+    Semaphore,
+}
+
+impl Isolation {
+    /// The name in configuration and contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Isolation::Fork => "fork",
+            Isolation::Semaphore => "semaphore",
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    name: String,
+    listen: SocketAddr,
+    state_dir: PathBuf,
+    cloud_cert: PathBuf,
+    #[serde(default)]
+    isolation: Isolation,
+    schedule: Option<Schedule>,
+    poll_seconds: Option<u64>,
+    #[serde(default)]
+    network: Network,
+    #[serde(default)]
+    nodes: Vec<FileNode>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Network {
+    #[serde(default, rename = "mode")]
+    _mode: Mode,
+    dhcp_leases: Option<PathBuf>,
+}
+
+/// The network modes that there are.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+enum Mode {
+    #[default]
+    System,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FileNode {
+    name: String,
+    url: String,
+    #[serde(default)]
+    profile: Profile,
+    certificate: PathBuf,
+}
+
+impl Config {
+    /// Reads and checks a configuration file.
+    ///
+    /// # Errors
+    /// [`ConfigError`], which names the file and the key.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = read(path)?;
+        let file: File = toml::from_str(&text)
+            .map_err(|source| ConfigError::Toml { path: path.to_path_buf(), source: Box::new(source) })?;
+        let value =
+            |key: &str, problem: String| ConfigError::Value { path: path.to_path_buf(), key: key.to_string(), problem };
+        let base = path.parent().unwrap_or(Path::new("")).to_path_buf();
+        let name = NodeName::parse(&file.name)
+            .map_err(|_| value("name", "use 1 to 64 letters, digits, '.', '-' and '_', as in cluster1".to_string()))?;
+        let poll = file.poll_seconds.unwrap_or(2);
+        if !(1..=POLL_MAX).contains(&poll) {
+            return Err(value("poll_seconds", format!("{poll} is not between 1 and {POLL_MAX}")));
+        }
+        Ok(Self {
+            name: name.to_string(),
+            listen: file.listen,
+            state_dir: base.join(file.state_dir),
+            cloud_cert: base.join(file.cloud_cert),
+            isolation: file.isolation,
+            schedule: file.schedule.unwrap_or(Schedule::RoundRobin),
+            poll: Duration::from_secs(poll),
+            dhcp_leases: file.network.dhcp_leases.map(|leases| base.join(leases)),
+            nodes: nodes(file.nodes, &base, &value)?,
+        })
+    }
+}
+
+/// The nodes of the file, each with its certificate's text.
+fn nodes(
+    nodes: Vec<FileNode>,
+    base: &Path,
+    value: &impl Fn(&str, String) -> ConfigError,
+) -> Result<Vec<Entry>, ConfigError> {
+    let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
+    for (index, node) in nodes.into_iter().enumerate() {
+        let key = |field: &str| format!("nodes[{index}].{field}");
+        let name = NodeName::parse(&node.name).map_err(|error| value(&key("name"), error.to_string()))?;
+        let url = node_url(&node.url).map_err(|problem| value(&key("url"), problem))?;
+        if let Some(other) = entries.iter().find(|other| other.name == name || other.url == url) {
+            return Err(value(&key("name"), format!("node {} has the same name or URL", other.name)));
+        }
+        let certificate = read(&base.join(node.certificate))?;
+        entries.push(Entry { name, url, profile: node.profile, certificate, source: Source::Configured });
+    }
+    Ok(entries)
+}
+
+fn read(path: &Path) -> Result<String, ConfigError> {
+    fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_path_buf(), source })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: &str =
+        "name = \"c1\"\nlisten = \"127.0.0.1:8774\"\nstate_dir = \"cc\"\ncloud_cert = \"clc/cert.pem\"\n";
+
+    fn load(text: &str) -> (tempfile::TempDir, Result<Config, ConfigError>) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("n1.pem"), "PEM").unwrap();
+        let path = dir.path().join("cc.toml");
+        fs::write(&path, text).unwrap();
+        let config = Config::load(&path);
+        (dir, config)
+    }
+
+    #[test]
+    fn the_small_file_has_good_defaults_and_paths_beside_it() {
+        let (dir, config) = load(SMALL);
+        let config = config.unwrap();
+        assert_eq!(
+            (config.isolation, config.schedule, config.poll.as_secs()),
+            (Isolation::Fork, Schedule::RoundRobin, 2)
+        );
+        assert_eq!(config.state_dir, dir.path().join("cc"));
+        assert!(config.nodes.is_empty() && config.dhcp_leases.is_none());
+    }
+
+    #[test]
+    fn the_full_file_is_read() {
+        let text = format!(
+            "{SMALL}isolation = \"semaphore\"\nschedule = \"POWERSAVE\"\npoll_seconds = 6\n[network]\nmode = \"SYSTEM\"\n\
+             dhcp_leases = \"/run/leases\"\n[[nodes]]\nname = \"n1\"\nurl = \"http://n1:8775/x\"\ncertificate = \"n1.pem\"\n"
+        );
+        let (_dir, config) = load(&text);
+        let config = config.unwrap();
+        assert_eq!(
+            (config.isolation, config.schedule, config.poll.as_secs()),
+            (Isolation::Semaphore, Schedule::PowerSave, 6)
+        );
+        assert_eq!(config.dhcp_leases.as_deref(), Some(Path::new("/run/leases")));
+        assert_eq!((config.nodes[0].name.as_str(), config.nodes[0].certificate.as_str()), ("n1", "PEM"));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let node = "[[nodes]]\nname = \"n1\"\nurl = \"http://n1/x\"\ncertificate = \"n1.pem\"\n";
+        for (text, expected) in [
+            (format!("{SMALL}pol_seconds = 2\n"), "line 5"),
+            (format!("{SMALL}poll_seconds = 0\n"), "poll_seconds"),
+            (format!("{SMALL}[network]\nmode = \"MANAGED\"\n"), "SYSTEM"),
+            (format!("{SMALL}schedule = \"RANDOM\"\n"), "ROUNDROBIN"),
+            (SMALL.replace("c1", "c 1"), "name"),
+            (format!("{SMALL}{node}{node}"), "nodes[1].name"),
+            (format!("{SMALL}{}", node.replace("http", "ftp")), "nodes[0].url"),
+            (format!("{SMALL}{}", node.replace("n1.pem", "n2.pem")), "n2.pem"),
+        ] {
+            let (_dir, config) = load(&text);
+            let error = config.unwrap_err().to_string();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! Between the wire's structs and ours, both ways. Pure; decides nothing.
+
+use std::net::Ipv4Addr;
+
+use ironbark_wsdl::marshal::DateTime;
+use ironbark_wsdl::{CallError, cc, ironbark, nc, trace};
+use jiff::Timestamp;
+
+use crate::cluster::beliefs::Beliefs;
+use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Volume};
+use crate::cluster::merge::{Detail, Sighting};
+use crate::cluster::node::{Identity, Node};
+use crate::ids::{BadName, InstanceId};
+use crate::place::Room;
+
+/// Where a launch's images are; only its request has them.
+#[derive(Clone, Debug, Default)]
+pub struct Urls {
+    /// Of the image.
+    pub image: String,
+    /// Of the kernel.
+    pub kernel: Option<String>,
+    /// Of the ramdisk.
+    pub ramdisk: Option<String>,
+}
+
+/// An instance as a node lists it.
+///
+/// # Errors
+/// [`BadName`] when its id is none of ours.
+pub fn sighting(instance: &nc::Instance, detail: Option<&ironbark::NodeInstance>) -> Result<Sighting, BadName> {
+    let id = InstanceId::parse(&instance.instance_id)?;
+    let net = instance.net_params.clone().unwrap_or_default();
+    let spec = Spec {
+        reservation_id: instance.reservation_id.clone(),
+        owner: instance.user_id.clone(),
+        image_id: instance.image_id.clone(),
+        kernel_id: instance.kernel_id.clone(),
+        ramdisk_id: instance.ramdisk_id.clone(),
+        type_name: instance.instance_type.name.clone().unwrap_or_default(),
+        size: size(&instance.instance_type),
+        devices: instance.instance_type.device_mapping.iter().map(device).collect(),
+        key: instance.key_name.clone(),
+        mac: if net.private_mac_address.is_empty() { id.mac() } else { net.private_mac_address },
+        vlan: net.vlan,
+        network_index: net.network_index,
+        user_data: instance.user_data.clone().unwrap_or_default(),
+        launch_index: instance.launch_index.clone().unwrap_or_default(),
+        platform: instance.platform.clone(),
+        groups: instance.group_names.clone(),
+    };
+    let told = detail.and_then(|detail| detail.private_ip.as_deref()).map_or(Ipv4Addr::UNSPECIFIED, address);
+    let private_ip = if told.is_unspecified() { address(&net.private_ip) } else { told };
+    Ok(Sighting {
+        id,
+        spec,
+        // A state name that we do not know is taken for "there": nothing is ended because of it.
+        coarse: Coarse::from_name(&instance.state_name).unwrap_or(Coarse::Extant),
+        launched: instance.launch_time.map(DateTime::timestamp),
+        private_ip,
+        public_ip: address(&net.public_ip),
+        volumes: instance.volumes.iter().map(volume).collect(),
+        bundle: instance.bundle_task_state_name.clone(),
+        detail: detail.and_then(self::detail),
+    })
+}
+
+/// What DescribeNode tells; `None` for a state that we do not know, so that the coarse one counts.
+fn detail(instance: &ironbark::NodeInstance) -> Option<Detail> {
+    Some(Detail {
+        state: State::from_name(&instance.state)?,
+        reason: instance.reason.clone(),
+        since: instance.since.timestamp(),
+        boots: instance.boot_count,
+        last_reboot: instance.last_reboot.clone(),
+    })
+}
+
+/// What a node offers in all, and what it says is free.
+pub fn rooms(answer: &nc::DescribeResourceResponse) -> (Room, Room) {
+    let room = |memory: i32, disk: i32, cores: i32| Room {
+        memory_mb: memory.into(),
+        disk_gb: disk.into(),
+        cores: cores.into(),
+    };
+    (
+        room(answer.memory_size_max, answer.disk_size_max, answer.number_of_cores_max),
+        room(answer.memory_size_available, answer.disk_size_available, answer.number_of_cores_available),
+    )
+}
+
+/// Who a node says it is.
+pub fn identity(node: ironbark::DescribeNodeResponse) -> Identity {
+    Identity {
+        node_id: Some(node.node_id),
+        version: Some(node.version),
+        boot_id: Some(node.boot_id),
+        hypervisor: Some(node.hypervisor),
+        operations: node.operations,
+        old_wire: None,
+    }
+}
+
+/// Why a node gave no answer to a refresh, to follow the node's name or "suspect since ...:".
+pub fn miss(error: &CallError) -> String {
+    match error {
+        CallError::Declined { reason } => format!("it declined to describe itself: {reason}"),
+        CallError::Fault { code, reason } => format!("it is not understood ({code}): {reason}"),
+        CallError::Unreachable { reason } => format!("it cannot be reached: {reason}"),
+        CallError::TimedOut { after, reason } => format!("it did not answer within {} ms: {reason}", after.as_millis()),
+    }
+}
+
+/// The size of a type; absent parts are 0, which no placement accepts.
+pub fn size(machine: &nc::VirtualMachine) -> Room {
+    Room {
+        memory_mb: machine.memory.unwrap_or(0).into(),
+        disk_gb: machine.disk.unwrap_or(0).into(),
+        cores: machine.cores.unwrap_or(0).into(),
+    }
+}
+
+/// What one instance of a run request is launched as.
+pub fn spec(request: &cc::RunInstances, owner: &str, id: &InstanceId, index: usize) -> Spec {
+    let machine = request.instance_type.clone().unwrap_or_default();
+    Spec {
+        reservation_id: request.reservation_id.clone(),
+        owner: owner.to_string(),
+        image_id: request.image_id.clone().unwrap_or_default(),
+        kernel_id: present(request.kernel_id.as_ref()),
+        ramdisk_id: present(request.ramdisk_id.as_ref()),
+        type_name: machine.name.clone().unwrap_or_default(),
+        size: size(&machine),
+        devices: machine.device_mapping.iter().map(device).collect(),
+        key: request.key_name.clone().unwrap_or_default(),
+        // macAddresses of the request is not looked at, as in 2.0.1.
+        mac: id.mac(),
+        vlan: request.vlan,
+        network_index: request.network_index_list.get(index).copied().unwrap_or(-1),
+        user_data: request.user_data.clone(),
+        launch_index: request.launch_index.clone(),
+        platform: present(request.platform.as_ref()),
+        groups: request.net_names.clone(),
+    }
+}
+
+/// Where the images of a run request are.
+pub fn urls(request: &cc::RunInstances) -> Urls {
+    Urls {
+        image: request.image_url.clone().unwrap_or_default(),
+        kernel: present(request.kernel_url.as_ref()),
+        ramdisk: present(request.ramdisk_url.as_ref()),
+    }
+}
+
+/// The launch of one instance, for its node. SYSTEM mode: the addresses are not known yet.
+pub fn run_instance(id: &InstanceId, spec: &Spec, urls: &Urls) -> nc::RunInstance {
+    let unknown = Ipv4Addr::UNSPECIFIED.to_string();
+    nc::RunInstance {
+        image_id: spec.image_id.clone(),
+        kernel_id: spec.kernel_id.clone(),
+        ramdisk_id: spec.ramdisk_id.clone(),
+        image_url: urls.image.clone(),
+        kernel_url: urls.kernel.clone(),
+        ramdisk_url: urls.ramdisk.clone(),
+        reservation_id: spec.reservation_id.clone(),
+        instance_id: id.to_string(),
+        instance_type: machine(spec),
+        key_name: spec.key.clone(),
+        net_params: nc::NetConfig {
+            private_mac_address: spec.mac.clone(),
+            private_ip: unknown.clone(),
+            public_ip: unknown,
+            vlan: spec.vlan,
+            network_index: spec.network_index,
+        },
+        user_data: Some(spec.user_data.clone()),
+        launch_index: Some(spec.launch_index.clone()),
+        platform: spec.platform.clone(),
+        group_names: spec.groups.clone(),
+        ..Default::default()
+    }
+}
+
+/// An instance for the cloud.
+pub fn instance(instance: &Instance, beliefs: &Beliefs) -> cc::Instance {
+    let spec = &instance.spec;
+    cc::Instance {
+        image_id: Some(spec.image_id.clone()),
+        kernel_id: spec.kernel_id.clone(),
+        ramdisk_id: spec.ramdisk_id.clone(),
+        instance_id: Some(instance.id.to_string()),
+        instance_type: Some(machine(spec)),
+        key_name: Some(spec.key.clone()),
+        launch_time: Some(instance.launched.into()),
+        state_name: Some(instance.state.coarse().name().to_string()),
+        net_params: Some(nc::NetConfig {
+            private_mac_address: spec.mac.clone(),
+            private_ip: instance.private_ip.to_string(),
+            public_ip: instance.public_ip.to_string(),
+            vlan: spec.vlan,
+            network_index: spec.network_index,
+        }),
+        owner_id: Some(spec.owner.clone()),
+        reservation_id: Some(spec.reservation_id.clone()),
+        service_tag: beliefs.node(&instance.node).map(|node| node.entry.url.clone()),
+        user_data: Some(spec.user_data.clone()),
+        launch_index: Some(spec.launch_index.clone()),
+        platform: spec.platform.clone(),
+        bundle_task_state_name: instance.bundle.clone(),
+        group_names: spec.groups.clone(),
+        volumes: instance.volumes.iter().map(wire_volume).collect(),
+    }
+}
+
+/// A node for DescribeCluster.
+pub fn cluster_node(node: &Node, beliefs: &Beliefs) -> ironbark::ClusterNode {
+    let offered = node.offered.unwrap_or_default();
+    let free = beliefs.free(node);
+    ironbark::ClusterNode {
+        name: node.entry.name.to_string(),
+        url: node.entry.url.clone(),
+        profile: node.entry.profile.name().to_string(),
+        state: node.health.name().to_string(),
+        reason: node.reason.clone(),
+        since: node.since.into(),
+        last_seen: node.last_seen.map(DateTime::from),
+        node_id: node.identity.node_id.clone(),
+        memory_max: narrow(offered.memory_mb),
+        memory_available: narrow(free.memory_mb),
+        disk_max: narrow(offered.disk_gb),
+        disk_available: narrow(free.disk_gb),
+        cores_max: narrow(offered.cores),
+        cores_available: narrow(free.cores),
+        operations: node.identity.operations.clone(),
+    }
+}
+
+/// An instance for DescribeCluster. A dispute between nodes is told first.
+pub fn cluster_instance(instance: &Instance) -> ironbark::ClusterInstance {
+    let reason = if instance.also_on.is_empty() {
+        instance.reason.clone()
+    } else {
+        let others: Vec<&str> = instance.also_on.iter().map(|node| node.as_str()).collect();
+        Some(format!("also reported by node {}: look at both, and terminate one", others.join(", ")))
+    };
+    ironbark::ClusterInstance {
+        instance_id: instance.id.to_string(),
+        node_name: instance.node.to_string(),
+        state: instance.state.name().to_string(),
+        reason,
+        since: instance.since.into(),
+        observed: instance.observed.unwrap_or(Timestamp::UNIX_EPOCH).into(),
+        boot_count: instance.boots,
+        last_reboot: instance.last_reboot.clone(),
+    }
+}
+
+/// A span for DescribeTrace.
+pub fn span(span: trace::Span) -> ironbark::Span {
+    ironbark::Span {
+        request_id: span.request_id,
+        id: span.id,
+        parent: span.parent,
+        tier: span.tier,
+        name: span.name,
+        detail: span.detail,
+        start: span.start,
+        duration: span.duration,
+        outcome: span.outcome,
+    }
+}
+
+/// A number of the model in the wire's 32 bits.
+pub fn narrow(number: i64) -> i32 {
+    i32::try_from(number).unwrap_or(if number < 0 { i32::MIN } else { i32::MAX })
+}
+
+fn machine(spec: &Spec) -> nc::VirtualMachine {
+    nc::VirtualMachine {
+        name: Some(spec.type_name.clone()),
+        memory: Some(narrow(spec.size.memory_mb)),
+        cores: Some(narrow(spec.size.cores)),
+        disk: Some(narrow(spec.size.disk_gb)),
+        device_mapping: spec.devices.iter().map(wire_device).collect(),
+    }
+}
+
+fn device(device: &nc::DeviceMapping) -> Device {
+    Device {
+        name: device.device_name.clone(),
+        role: device.virtual_name.clone(),
+        size: device.size,
+        format: device.format.clone(),
+    }
+}
+
+fn wire_device(device: &Device) -> nc::DeviceMapping {
+    nc::DeviceMapping {
+        device_name: device.name.clone(),
+        virtual_name: device.role.clone(),
+        size: device.size,
+        format: device.format.clone(),
+    }
+}
+
+fn volume(volume: &nc::Volume) -> Volume {
+    Volume {
+        id: volume.volume_id.clone(),
+        remote: volume.remote_dev.clone(),
+        local: volume.local_dev.clone(),
+        state: volume.state.clone(),
+    }
+}
+
+fn wire_volume(volume: &Volume) -> nc::Volume {
+    nc::Volume {
+        volume_id: volume.id.clone(),
+        remote_dev: volume.remote.clone(),
+        local_dev: volume.local.clone(),
+        state: volume.state.clone(),
+    }
+}
+
+/// A dotted quad; what is none is "not known".
+pub fn address(text: &str) -> Ipv4Addr {
+    text.trim().parse().unwrap_or(Ipv4Addr::UNSPECIFIED)
+}
+
+/// Empty means none on this wire.
+fn present(text: Option<&String>) -> Option<String> {
+    text.filter(|text| !text.is_empty()).cloned()
+}

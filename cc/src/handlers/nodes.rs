@@ -1,0 +1,99 @@
+//! The cluster about itself, and its nodes' registration.
+
+use std::sync::Arc;
+
+use ironbark_wsdl::ironbark::{
+    DeregisterNode, DeregisterNodeResponse, DescribeCluster, DescribeClusterResponse, RegisterNode,
+    RegisterNodeResponse,
+};
+use ironbark_wsdl::wsse::Certificate;
+use ironbark_wsdl::{Context, Refusal};
+
+use crate::cluster::Cluster;
+use crate::cluster::node::{Entry, Profile, Source};
+use crate::convert;
+use crate::error::ClusterError;
+use crate::ids::NodeName;
+use crate::{registry, routes};
+
+/// All that is believed, and since when.
+pub async fn describe_cluster(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    _: DescribeCluster,
+) -> Result<DescribeClusterResponse, Refusal> {
+    let settings = &cluster.settings;
+    Ok(cluster.read(|beliefs| DescribeClusterResponse {
+        cluster_name: settings.name.clone(),
+        version: env!("CARGO_PKG_VERSION").to_string(),
+        isolation: settings.isolation.name().to_string(),
+        schedule: settings.schedule.name().to_string(),
+        operations: routes::IRONBARK.iter().map(ToString::to_string).collect(),
+        nodes: beliefs.nodes.iter().map(|node| convert::cluster_node(node, beliefs)).collect(),
+        instances: beliefs.instances.values().map(convert::cluster_instance).collect(),
+        ..Default::default()
+    }))
+}
+
+/// Takes a node in; it is on disk when this answers.
+pub async fn register_node(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    request: RegisterNode,
+) -> Result<RegisterNodeResponse, Refusal> {
+    registry::register(&cluster, entry(request)?).await?;
+    Ok(RegisterNodeResponse::default())
+}
+
+/// Lets a node go that has no instances.
+pub async fn deregister_node(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    request: DeregisterNode,
+) -> Result<DeregisterNodeResponse, Refusal> {
+    let name = NodeName::parse(&request.name).map_err(ClusterError::from)?;
+    registry::deregister(&cluster, &name).await?;
+    Ok(DeregisterNodeResponse::default())
+}
+
+/// Checks a registration.
+fn entry(request: RegisterNode) -> Result<Entry, ClusterError> {
+    let name = NodeName::parse(&request.name)?;
+    let url = node_url(&request.url).map_err(|problem| ClusterError::bad("url", problem))?;
+    let profile = Profile::from_name(&request.profile)
+        .ok_or_else(|| ClusterError::bad("profile", format!("'{}' is not known; there is: strict", request.profile)))?;
+    Certificate::from_pem(&request.certificate).map_err(|error| ClusterError::bad("certificate", error.to_string()))?;
+    Ok(Entry { name, url, profile, certificate: request.certificate, source: Source::Registered })
+}
+
+/// A node's URL, without spaces around it.
+///
+/// # Errors
+/// A sentence with what it should look like.
+pub fn node_url(text: &str) -> Result<String, String> {
+    let url = text.trim();
+    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let readable = url.bytes().all(|b| b.is_ascii_graphic());
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with(':') && readable => Ok(url.to_string()),
+        _ => Err(format!("'{url}' is no node's URL; it should look like http://HOST:8775/axis2/services/EucalyptusNC")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_are_checked() {
+        assert_eq!(
+            node_url(" http://n1:8775/axis2/services/EucalyptusNC ").unwrap(),
+            "http://n1:8775/axis2/services/EucalyptusNC"
+        );
+        for bad in
+            ["", "n1", "https://n1/", "http://", "http:///x", "http://:8775/", "http://n1/a b", "http://n\u{e9}/"]
+        {
+            assert!(node_url(bad).unwrap_err().contains("http://HOST:8775"), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Keeping the beliefs fresh: a task for each node asks it, pauses, and asks again, so that a node
+//! that hangs delays only its own refresh. A node that does not answer is marked and not
+//! forgotten. The one thing done on what is seen: an instance whose launch was undone is
+//! terminated wherever it turns up.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use ironbark_wsdl::{CallError, Context, ironbark, nc};
+
+use crate::cluster::Cluster;
+use crate::cluster::instance::Launch;
+use crate::cluster::merge::{Notice, Report, merge};
+use crate::cluster::node::{Health, Identity};
+use crate::ids::InstanceId;
+use crate::nodes::{self, Link};
+use crate::{budget, convert, fan, network};
+
+/// How long the first answers of all nodes are waited for at start.
+const FIRST_ROUND: Duration = Duration::from_secs(6);
+/// The pause before a refresh that was asked for, so that what the node just began shows in it.
+const AFTER_KICK: Duration = Duration::from_millis(100);
+
+/// Asks every node once, waiting a few seconds for their answers, then keeps asking until the
+/// cluster is dropped.
+pub async fn start(cluster: &Arc<Cluster>) {
+    let first = reachable(cluster);
+    if tokio::time::timeout(FIRST_ROUND, first).await.is_err() {
+        tracing::warn!("not every node answered in time; serving with what is known");
+    }
+    for link in cluster.links() {
+        watch(cluster, link);
+    }
+    let weak = Arc::downgrade(cluster);
+    let pause = cluster.settings.poll;
+    tokio::spawn(async move {
+        let mut complaint = None;
+        while let Some(cluster) = weak.upgrade() {
+            housekeep(&cluster, &mut complaint).await;
+            drop(cluster);
+            tokio::time::sleep(pause).await;
+        }
+    });
+}
+
+/// Keeps asking one node.
+pub fn watch(cluster: &Arc<Cluster>, link: Arc<Link>) {
+    let weak: Weak<Cluster> = Arc::downgrade(cluster);
+    let pause = cluster.settings.poll;
+    let task = tokio::spawn({
+        let link = link.clone();
+        async move {
+            loop {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => {}
+                    () = link.kick.notified() => tokio::time::sleep(AFTER_KICK).await,
+                }
+                let Some(cluster) = weak.upgrade() else { return };
+                refresh(&cluster, &link).await;
+            }
+        }
+    });
+    link.watched_by(task.abort_handle());
+}
+
+/// Asks all nodes that are not down, at once, and waits for all their answers: for when an
+/// instance is asked for that nobody is known to have.
+pub async fn reachable(cluster: &Arc<Cluster>) {
+    let links: Vec<Arc<Link>> = cluster
+        .links()
+        .into_iter()
+        .filter(|link| cluster.read(|beliefs| beliefs.node(&link.name).is_some_and(|node| node.health != Health::Down)))
+        .collect();
+    fan::each(links, |link| {
+        let cluster = cluster.clone();
+        async move { refresh(&cluster, &link).await }
+    })
+    .await;
+}
+
+/// Asks one node and merges its answer, or notes that it gave none.
+pub async fn refresh(cluster: &Cluster, link: &Link) {
+    let _one_at_a_time = link.round.lock().await;
+    let _permit = cluster.permits.round().await;
+    let number = match cluster.change(|beliefs, _| beliefs.begin_report()).await {
+        Ok(number) => number,
+        Err(error) => return tracing::error!(node = %link.name, %error, "state cannot be recorded"),
+    };
+    let ctx = cluster.background(budget::REFRESH * 3);
+    let merged = match ask(cluster, &ctx, link, number).await {
+        Ok(report) => cluster.change(|beliefs, now| merge(beliefs, &link.name, report, now)).await,
+        Err(error) => missed(cluster, link, &error).await.map(|()| Vec::new()),
+    };
+    match merged {
+        Ok(notices) => notices.iter().for_each(|notice| log(link, notice)),
+        Err(error) => tracing::error!(node = %link.name, %error, "state cannot be recorded"),
+    }
+    end_unwanted(cluster, &ctx, link).await;
+}
+
+/// The three questions of a refresh. The list comes first: what it has is counted in the numbers
+/// that come last, so that a claim can go when its instance is listed.
+async fn ask(cluster: &Cluster, ctx: &Context, link: &Link, number: u64) -> Result<Report, CallError> {
+    let listed = nodes::tell(cluster, ctx, &link.name, nc::DescribeInstances::default(), budget::REFRESH).await?;
+    let described = describe(cluster, ctx, link).await;
+    let room = nodes::tell(cluster, ctx, &link.name, nc::DescribeResource::default(), budget::REFRESH).await?;
+    let (identity, details) = match described {
+        Some((identity, details)) => (Some(identity), details),
+        None => (None, BTreeMap::new()),
+    };
+    let sightings = listed.instances.iter().filter_map(|instance| {
+        let seen = convert::sighting(instance, details.get(&instance.instance_id));
+        // An id that is none cannot be one of ours; the node's own log has it.
+        seen.inspect_err(|error| tracing::debug!(node = %link.name, %error, "not one of ours")).ok()
+    });
+    let sightings = sightings.collect();
+    let (offered, free) = convert::rooms(&room);
+    Ok(Report { number, sightings, offered, free, identity })
+}
+
+/// What the node tells of itself and its instances beyond the 2.0.1 wire; `None` where it knows
+/// only that, or did not answer this time.
+async fn describe(
+    cluster: &Cluster,
+    ctx: &Context,
+    link: &Link,
+) -> Option<(Identity, BTreeMap<String, ironbark::NodeInstance>)> {
+    let now = cluster.clock.now();
+    let known = cluster.read(|beliefs| {
+        beliefs.node(&link.name).filter(|node| node.may_know_more(now)).map(|node| node.identity.clone())
+    })?;
+    match nodes::tell(cluster, ctx, &link.name, ironbark::DescribeNode::default(), budget::REFRESH).await {
+        Ok(node) => {
+            let details =
+                node.instances.iter().map(|instance| (instance.instance_id.clone(), instance.clone())).collect();
+            Some((convert::identity(node), details))
+        }
+        Err(CallError::Fault { reason, .. }) => {
+            tracing::info!(node = %link.name, reason, "does not tell more than the 2.0.1 wire has");
+            Some((Identity { old_wire: Some(now), ..known }, BTreeMap::new()))
+        }
+        Err(error) => {
+            tracing::debug!(node = %link.name, %error, "no detail this time");
+            None
+        }
+    }
+}
+
+/// Notes that a node gave no answer.
+async fn missed(cluster: &Cluster, link: &Link, error: &CallError) -> Result<(), crate::journal::JournalError> {
+    let reason = convert::miss(error);
+    let poll = cluster.settings.poll;
+    let change = cluster.change(|beliefs, now| {
+        let node = beliefs.node_mut(&link.name)?;
+        let before = node.health;
+        node.missed(reason, poll, now);
+        (node.health != before).then(|| node.condition())
+    });
+    if let Some(condition) = change.await? {
+        tracing::warn!(node = %link.name, condition, event = "cc.node.health");
+    }
+    Ok(())
+}
+
+fn log(link: &Link, notice: &Notice) {
+    match notice {
+        Notice::Disputed { .. } => tracing::error!(node = %link.name, event = "cc.instance.disputed", "{notice}"),
+        Notice::Vanished { .. } => tracing::warn!(node = %link.name, event = "cc.instance.gone", "{notice}"),
+        Notice::Changed { .. } | Notice::Adopted { .. } | Notice::Moved { .. } => {
+            tracing::info!(node = %link.name, event = "cc.instance.seen", "{notice}");
+        }
+    }
+}
+
+/// Terminates what turned up on this node although its launch was undone. Its next report shows
+/// whether that helped; if not, it is told again.
+async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
+    let unwanted: Vec<InstanceId> = cluster.read(|beliefs| {
+        let here = beliefs.instances.values().filter(|instance| instance.node == link.name && instance.alive());
+        here.filter(|instance| instance.unwanted && instance.launch == Launch::Settled).map(|i| i.id.clone()).collect()
+    });
+    for id in unwanted {
+        let request = nc::TerminateInstance { instance_id: id.to_string(), ..Default::default() };
+        match nodes::tell(cluster, &ctx.detached(budget::CALL_MIN), &link.name, request, budget::CALL_MIN).await {
+            Ok(_) => tracing::info!(instance = %id, node = %link.name, "undone launch terminated"),
+            Err(error) => tracing::warn!(instance = %id, node = %link.name, %error, "undone launch not terminated yet"),
+        }
+    }
+}
+
+/// Forgets what is long gone and learns addresses. The same complaint is not repeated.
+async fn housekeep(cluster: &Cluster, complaint: &mut Option<String>) {
+    if let Err(error) = cluster.change(|beliefs, now| beliefs.sweep(now)).await {
+        tracing::error!(%error, "state cannot be recorded");
+    }
+    let new = network::learn(cluster).await.err();
+    if let Some(new) = new.as_ref().filter(|new| complaint.as_ref() != Some(*new)) {
+        tracing::warn!("{new}");
+    }
+    *complaint = new;
+}

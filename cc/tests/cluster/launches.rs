@@ -1,0 +1,171 @@
+//! RunInstances: placement, trying another node, the minimum, lost answers, repeats.
+
+use std::time::Duration;
+
+use ironbark_cc::place::Schedule;
+use ironbark_wsdl::{CallError, cc};
+use jiff::SignedDuration;
+
+use super::scripted::{Harness, Mood, ScriptedNode, run_request};
+
+const A: &str = "i-0000000A";
+const B: &str = "i-0000000B";
+const C: &str = "i-0000000C";
+
+fn reason(error: CallError) -> String {
+    match error {
+        CallError::Declined { reason } => reason,
+        other => panic!("not declined: {other}"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_instance_is_launched_and_answered_with_its_network_identity() {
+    let node = ScriptedNode::new(512);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    let response = cloud.call_as("alice", run_request(1, &[A])).await.unwrap();
+    let instance = &response.instances[0];
+    assert_eq!(instance.state_name.as_deref(), Some("Pending"));
+    assert_eq!(instance.owner_id.as_deref(), Some("alice"));
+    assert_eq!(instance.service_tag.as_deref(), Some("http://n1:8775/axis2/services/EucalyptusNC"));
+    let net = instance.net_params.as_ref().unwrap();
+    assert_eq!((net.private_mac_address.as_str(), net.private_ip.as_str()), ("d0:0d:00:00:00:0A", "0.0.0.0"));
+    assert_eq!(node.asked("ncRunInstance"), [A]);
+    node.set(A, Some("running"));
+    cloud.poll().await;
+    let seen = cloud.call(cc::DescribeInstances::default()).await.unwrap();
+    assert_eq!(seen.instances[0].state_name.as_deref(), Some("Extant"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn round_robin_spreads_and_greedy_fills() {
+    for (schedule, expected) in [(Schedule::RoundRobin, [1, 1, 1]), (Schedule::Greedy, [3, 0, 0])] {
+        let nodes = [("n1", ScriptedNode::new(512)), ("n2", ScriptedNode::new(512)), ("n3", ScriptedNode::new(512))];
+        let cloud = Harness::scheduled(schedule, &nodes).await;
+        cloud.run(3, &[A, B, C]).await.unwrap();
+        let counts = nodes.each_ref().map(|(_, node)| node.asked("ncRunInstance").len());
+        assert_eq!(counts, expected, "{schedule:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_refuses_or_is_not_there_is_passed_over_for_the_next() {
+    for mood in [Mood::Declines, Mood::Unreachable] {
+        let (bad, good) = (ScriptedNode::new(512), ScriptedNode::new(512));
+        bad.mood("ncRunInstance", mood);
+        let cloud = Harness::new(&[("n1", bad.clone()), ("n2", good.clone())]).await;
+        assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A]);
+        assert_eq!((bad.asked("ncRunInstance").len(), good.states().len()), (1, 1));
+        assert_eq!(cloud.believed().await[A].1, "n2");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_more_than_three_nodes_are_tried_and_the_refusal_tells_all() {
+    let nodes: Vec<_> = ["n1", "n2", "n3", "n4"].into_iter().map(|name| (name, ScriptedNode::new(512))).collect();
+    nodes.iter().for_each(|(_, node)| node.mood("ncRunInstance", Mood::Declines));
+    let cloud = Harness::new(&nodes).await;
+    let reason = reason(cloud.run(1, &[A]).await.unwrap_err());
+    assert!(reason.starts_with("0 of at least 1 instances were accepted"), "{reason}");
+    assert!(reason.contains("node n1 declined: not today") && reason.contains("node n3 declined"), "{reason}");
+    assert_eq!(cloud.launches().len(), 3);
+    assert!(cloud.believed().await.is_empty(), "nothing is left of it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_without_an_answer_never_goes_to_a_second_node() {
+    for mood in [Mood::Hangs, Mood::LosesAnswers, Mood::Faults] {
+        let (first, second) = (ScriptedNode::new(512), ScriptedNode::new(512));
+        first.mood("ncRunInstance", mood);
+        let cloud = Harness::new(&[("n1", first.clone()), ("n2", second.clone())]).await;
+        assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A], "it is answered: the cluster answers for it from now on");
+        assert_eq!(cloud.believed().await[A], ("pending".into(), "n1".into()));
+        cloud.clock.advance(SignedDuration::from_secs(61));
+        cloud.poll().await;
+        let state = if mood == Mood::LosesAnswers { "pending" } else { "failed" };
+        assert_eq!(cloud.believed().await[A].0, state, "the first node's report decides ({mood:?})");
+        assert!(second.asked("ncRunInstance").is_empty());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_the_minimum_nothing_is_started_when_there_is_no_room() {
+    let cloud = Harness::new(&[("n1", ScriptedNode::new(300))]).await;
+    let reason = reason(cloud.run(3, &[A, B, C]).await.unwrap_err());
+    assert_eq!(
+        reason,
+        format!("2 of at least 3 instances can be placed: {C}: no node fits: n1 has free only 44 of 128 MB of memory")
+    );
+    assert!(cloud.launches().is_empty() && cloud.believed().await.is_empty());
+    // The room that was claimed for a moment is free again.
+    assert_eq!(cloud.run(2, &[A, B, C]).await.unwrap(), [A, B]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn below_the_minimum_what_was_accepted_is_terminated() {
+    let (good, bad) = (ScriptedNode::new(130), ScriptedNode::new(130));
+    bad.mood("ncRunInstance", Mood::Declines);
+    let cloud = Harness::new(&[("n1", good.clone()), ("n2", bad)]).await;
+    let reason = reason(cloud.run(2, &[A, B]).await.unwrap_err());
+    assert!(reason.starts_with("1 of at least 2 instances were accepted, and these are terminated"), "{reason}");
+    assert_eq!(good.asked("ncTerminateInstance"), [A]);
+    assert_eq!(good.states()[A], "shutting-down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_undo_that_was_not_heard_is_said_again() {
+    let (good, bad) = (ScriptedNode::new(130), ScriptedNode::new(130));
+    good.mood("ncTerminateInstance", Mood::Unreachable);
+    bad.mood("ncRunInstance", Mood::Declines);
+    let cloud = Harness::new(&[("n1", good.clone()), ("n2", bad)]).await;
+    cloud.run(2, &[A, B]).await.unwrap_err();
+    assert_eq!(good.states()[A], "pending");
+    let cloud = cloud.restarted().await;
+    good.mood("ncTerminateInstance", Mood::Well);
+    cloud.poll().await;
+    assert_eq!(good.states()[A], "shutting-down", "the undo outlived the restart");
+    let again = reason(cloud.run(1, &[A]).await.unwrap_err());
+    assert!(again.contains("is taken: its launch was undone"), "{again}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_request_again_is_answered_again_and_launches_nothing() {
+    let node = ScriptedNode::new(512);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    cloud.run(2, &[A, B]).await.unwrap();
+    assert_eq!(cloud.run(2, &[A, B]).await.unwrap(), [A, B]);
+    assert_eq!(node.asked("ncRunInstance").len(), 2);
+    let cloud = cloud.restarted().await;
+    cloud.poll().await;
+    assert_eq!(cloud.run(2, &[A, B]).await.unwrap(), [A, B], "after a restart, too");
+    assert_eq!(node.asked("ncRunInstance").len(), 2);
+    let mut other = run_request(1, &[A]);
+    other.reservation_id = "r-00000002".into();
+    let taken = reason(cloud.call_as("alice", other).await.unwrap_err());
+    assert!(taken.contains("i-0000000A is taken") && taken.contains("r-00000001"), "{taken}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_requests_at_once_do_not_take_the_same_room() {
+    let node = ScriptedNode::new(200);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    let (one, two) = tokio::join!(cloud.run(1, &[A]), cloud.run(1, &[B]));
+    assert_eq!([one.is_ok(), two.is_ok()].iter().filter(|ok| **ok).count(), 1);
+    assert_eq!(node.states().len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_cut_off_by_a_restart_is_settled_by_the_nodes_report() {
+    let node = ScriptedNode::new(512);
+    node.mood("ncRunInstance", Mood::LosesAnswers);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    // The cloud hangs up and the controller dies while the node is being called.
+    let cut_off = tokio::time::timeout(Duration::from_secs(1), cloud.run(1, &[A])).await;
+    assert!(cut_off.is_err());
+    let cloud = cloud.restarted().await;
+    assert_eq!(cloud.believed().await[A], ("pending".into(), "n1".into()), "written down before the node was called");
+    node.set(A, Some("running"));
+    cloud.poll().await;
+    assert_eq!(cloud.believed().await[A].0, "running");
+    assert_eq!(node.asked("ncRunInstance").len(), 1);
+}
