@@ -129,9 +129,10 @@ pub fn new_signing_certificate(user: &str) -> Result<Identity, CredentialError> 
 }
 
 /// The `eucarc` of a user: a shell script that exports where the cloud is and what to sign with,
-/// under the names of euca2ools, of ec2-api-tools and of the AWS tools. `cert.pem` and `key.pem` lie
-/// beside it.
-pub fn eucarc(url: &str, region: &str, key: &AccessKey) -> String {
+/// under the names of euca2ools, of ec2-api-tools and of the AWS tools. `dir` is where `cert.pem` and
+/// `key.pem` lie: a whole path, for no way to ask where a sourced file lies works in every shell.
+pub fn eucarc(url: &str, region: &str, key: &AccessKey, dir: &str) -> String {
+    let (cert, private_key) = (format!("{dir}/cert.pem"), format!("{dir}/key.pem"));
     let lines = [
         ("EC2_URL", url),
         ("EC2_ACCESS_KEY", &key.id),
@@ -141,14 +142,13 @@ pub fn eucarc(url: &str, region: &str, key: &AccessKey) -> String {
         ("AWS_SECRET_ACCESS_KEY", &key.secret),
         ("AWS_ENDPOINT_URL_EC2", url),
         ("AWS_DEFAULT_REGION", region),
+        ("EC2_CERT", &cert),
+        ("EC2_PRIVATE_KEY", &private_key),
     ];
     let mut text = format!("# Credentials of {}: source this file. It holds a secret; keep it yours.\n", key.user);
-    text.push_str("EUCA_KEY_DIR=$(cd \"$(dirname \"${BASH_SOURCE:-$0}\")\" && pwd)\n");
     for (name, value) in lines {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
     }
-    text.push_str("export EC2_CERT=\"$EUCA_KEY_DIR/cert.pem\"\n");
-    text.push_str("export EC2_PRIVATE_KEY=\"$EUCA_KEY_DIR/key.pem\"\n");
     text
 }
 
@@ -268,7 +268,7 @@ mod tests {
         let key = new_access_key("admin", 0).unwrap();
         assert_eq!((key.id.len(), key.secret.len()), (20, 40));
         assert!(key.id.chars().chain(key.secret.chars()).all(|c| c.is_ascii_alphanumeric()));
-        let text = eucarc("http://h:8773/services/Eucalyptus", "ironbark", &key);
+        let text = eucarc("http://h:8773/services/Eucalyptus", "ironbark", &key, "/home/me");
         assert_eq!(access_key_id_in(&text).as_deref(), Some(key.id.as_str()));
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

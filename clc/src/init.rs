@@ -37,7 +37,8 @@ pub async fn init(config: &Config, dir: &Path) -> Result<()> {
         .with_context(|| format!("cannot make {} yours alone (mode 0700)", dir.display()))?;
     let key = access_key(&store, dir).await?;
     certificate(&store, dir).await?;
-    write(&dir.join("eucarc"), &eucarc(&config.url, &config.region, &key))
+    let place = dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))?;
+    write(&dir.join("eucarc"), &eucarc(&config.url, &config.region, &key, &place.to_string_lossy()))
 }
 
 /// The key that the directory's `eucarc` names, the administrator's first one, or a new one.

@@ -170,7 +170,7 @@ async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance) -> Result
     match tell(&cloud.clusters, ctx, &instance.cluster, message, &instance.id).await {
         Ok(answer) => {
             let text: String = answer.console_output.unwrap_or_default().split_whitespace().collect();
-            let bytes = STANDARD.decode(text).map_err(|error| Ec2Error::internal(error))?;
+            let bytes = STANDARD.decode(text).map_err(Ec2Error::internal)?;
             Ok(bytes)
         }
         Err(CallError::Declined { .. }) if instance.state() != InstanceState::Running => Ok(Vec::new()),

@@ -2,6 +2,7 @@
 //! snake_case. An action checks everything, then writes a wish or asks a cluster, then answers in
 //! EC2's types. It knows no door and no SQL.
 
+pub mod addresses;
 pub mod admin;
 pub mod images;
 pub mod instances;
