@@ -51,6 +51,7 @@ pub enum Code {
     InvalidGroupNotFound,
     InvalidInstanceType,
     InvalidZoneNotFound,
+    InvalidAddressNotFound,
     /// A record of the cloud's own administration (a user, cluster, node, access key, trace).
     NoSuchEntity,
     /// The same, there already.
@@ -108,6 +109,7 @@ impl Code {
             Code::InvalidGroupNotFound => ("InvalidGroup.NotFound", 400),
             Code::InvalidInstanceType => ("InvalidInstanceType", 400),
             Code::InvalidZoneNotFound => ("InvalidZone.NotFound", 400),
+            Code::InvalidAddressNotFound => ("InvalidAddress.NotFound", 400),
             Code::NoSuchEntity => ("NoSuchEntity", 400),
             Code::EntityAlreadyExists => ("EntityAlreadyExists", 400),
             Code::RequestLimitExceeded => ("RequestLimitExceeded", 503),

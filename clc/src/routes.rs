@@ -1,7 +1,7 @@
 //! What the cloud serves: action to function, one line each. A new action is a type in `ec2`, a
 //! function in `actions`, and a line here.
 
-use crate::actions::{admin, images, instances, keys, run, trace, zones};
+use crate::actions::{addresses, admin, images, instances, keys, run, trace, zones};
 use crate::cloud::Cloud;
 use crate::front::Actions;
 
@@ -25,6 +25,7 @@ pub fn actions() -> Actions<Cloud> {
         .on(zones::describe_availability_zones)
         .on(zones::describe_regions)
         .on(zones::describe_instance_types)
+        .on(addresses::describe_addresses)
         .on(admin::register_cluster)
         .on(admin::deregister_cluster)
         .on(admin::describe_clusters)

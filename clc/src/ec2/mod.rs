@@ -2,6 +2,7 @@
 //! the EC2 contract. Reading them from parameters and writing them as XML is here; what they do is
 //! in `actions`. Nothing here knows the store, the clusters, or a door.
 
+pub mod addresses;
 pub mod admin;
 pub mod console;
 pub mod filters;

@@ -19,6 +19,7 @@ fn operations() -> Vec<String> {
 #[test]
 fn the_contract_has_the_operations_that_are_declared_for_soap() {
     assert_eq!(operations(), actions().names(Door::Soap));
+    assert_eq!(operations(), crate::routes::actions().names(Door::Soap), "what the cloud really serves");
 }
 
 #[test]

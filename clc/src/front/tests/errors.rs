@@ -16,7 +16,8 @@ fn code(text: &str) -> &str {
 
 #[tokio::test]
 async fn client_mistakes_have_their_codes_and_never_a_5xx() {
-    let cases: &[(&[(&str, &str)], u16, &str)] = &[
+    type Case = (&'static [(&'static str, &'static str)], u16, &'static str);
+    let cases: &[Case] = &[
         (&[], 400, "MissingAction"),
         (&[("Action", "Nonsense")], 400, "InvalidAction"),
         (&[("Action", "RebootInstances")], 400, "MissingParameter"),
