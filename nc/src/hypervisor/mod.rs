@@ -60,8 +60,8 @@ pub trait Hypervisor: Send + Sync + 'static {
     fn request_shutdown(&self, domain: &DomainKey, within: Duration) -> Answer<'_, ()>;
 
     /// Pulls the plug. A domain that is off already is success. This call alone does not wait for earlier calls on
-    /// the same domain, because it is the way out when one of them hangs. Takes one to two seconds, and 12 s when QEMU
-    /// itself hangs (libvirt waits 10 s before it kills): give it 20 s or more.
+    /// the same domain, because it is the way out when one of them hangs. Takes one to two seconds, and 12 to 16 s when QEMU
+    /// itself hangs (libvirt waits 10 s before it kills): give it 30 s.
     fn destroy(&self, domain: &DomainKey, within: Duration) -> Answer<'_, ()>;
 
     /// Forgets the definition of a domain that is off, `Refused` when it runs. Disks are not touched.
