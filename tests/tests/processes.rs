@@ -38,7 +38,8 @@ fn whole_life(isolation: &'static str) {
     cloud.await_state(&id, "terminated");
 }
 
-/// Every span but the first has its parent in the trace, and lasts no longer than it.
+/// Every span but the first has its parent in the trace, and no tier takes longer for a call than
+/// its caller waited for it.
 fn assert_spans_fit(spans: &[serde_json::Value]) {
     let number = |span: &serde_json::Value, field: &str| -> i64 {
         span[field].as_str().and_then(|text| text.parse().ok()).expect("a number of microseconds")
@@ -50,7 +51,9 @@ fn assert_spans_fit(spans: &[serde_json::Value]) {
             continue;
         };
         let parent = spans.iter().find(|other| other["id"] == parent).unwrap_or_else(|| panic!("no parent of {span:#}"));
-        assert!(number(span, "duration") <= number(parent, "duration") + 2_000, "{span:#} in {parent:#}");
+        if parent["name"].as_str().is_some_and(|name| name.contains(".call.")) {
+            assert!(number(span, "duration") <= number(parent, "duration"), "{span:#} in {parent:#}");
+        }
     }
     assert_eq!(roots, 1, "one tree: {spans:#?}");
 }

@@ -126,21 +126,19 @@ impl Context {
     pub fn start_as(&self, id: String, name: impl Into<String>, detail: impl Into<String>) -> OpenSpan {
         let mut ctx = self.clone();
         let parent = std::mem::replace(&mut ctx.span, id.clone());
-        OpenSpan {
-            span: Some(Span {
-                request_id: self.request.to_string(),
-                id,
-                parent: (!parent.is_empty()).then_some(parent),
-                tier: self.recorder.tier().to_string(),
-                name: name.into(),
-                detail: Some(detail.into()).filter(|text: &String| !text.is_empty()),
-                start: now_micros(),
-                duration: 0,
-                outcome: String::new(),
-            }),
-            began: Instant::now(),
-            ctx,
-        }
+        let span = Span {
+            request_id: self.request.to_string(),
+            id,
+            parent: (!parent.is_empty()).then_some(parent),
+            tier: self.recorder.tier().to_string(),
+            name: name.into(),
+            detail: Some(detail.into()).filter(|text: &String| !text.is_empty()),
+            start: now_micros(),
+            duration: 0,
+            outcome: String::new(),
+        };
+        self.recorder.begin(span.clone());
+        OpenSpan { span: Some(span), began: Instant::now(), ctx }
     }
 }
 
@@ -202,6 +200,7 @@ mod tests {
         let ctx = Context::background(Duration::from_secs(1), recorder.clone());
         let outer = ctx.start("outer", "");
         drop(outer.ctx().start("inner", "i-1"));
+        assert_eq!(recorder.of(ctx.request.as_str())[1].outcome, "in progress");
         outer.finish("ok");
         let spans = recorder.of(ctx.request.as_str());
         assert_eq!(spans.len(), 2);

@@ -1,8 +1,8 @@
 //! The timed trace of a request: each tier keeps its spans in a ring and gives them out when the
 //! tier above asks (`DescribeTrace`). It knows nothing of what the spans are about.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Spans kept per tier; at some 200 bytes each this is about 4 MB.
@@ -35,13 +35,21 @@ pub struct Span {
 #[derive(Debug)]
 pub struct Recorder {
     tier: String,
-    ring: Mutex<VecDeque<Span>>,
+    spans: Mutex<Spans>,
+}
+
+#[derive(Debug, Default)]
+struct Spans {
+    /// What has begun and not ended, by its id.
+    open: HashMap<String, Span>,
+    /// What has ended, oldest first.
+    ended: VecDeque<Span>,
 }
 
 impl Recorder {
     /// A recorder for the tier of that name.
     pub fn new(tier: impl Into<String>) -> Self {
-        Self { tier: tier.into(), ring: Mutex::new(VecDeque::new()) }
+        Self { tier: tier.into(), spans: Mutex::default() }
     }
 
     /// The tier's name.
@@ -49,19 +57,36 @@ impl Recorder {
         &self.tier
     }
 
-    /// Keeps a span; the oldest goes when the ring is full.
-    pub fn record(&self, span: Span) {
-        let mut ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        if ring.len() == RING {
-            ring.pop_front();
-        }
-        ring.push_back(span);
+    /// Notes that a span has begun, so that a request can be looked at while it runs.
+    pub fn begin(&self, span: Span) {
+        self.spans().open.insert(span.id.clone(), span);
     }
 
-    /// The spans of one request, in the order in which they ended.
+    /// Keeps a span that has ended; the oldest goes when the ring is full.
+    pub fn record(&self, span: Span) {
+        let mut spans = self.spans();
+        spans.open.remove(&span.id);
+        if spans.ended.len() == RING {
+            spans.ended.pop_front();
+        }
+        spans.ended.push_back(span);
+    }
+
+    /// The spans of one request: those that ended, in that order, then those still open, with the
+    /// time so far and the outcome `in progress`.
     pub fn of(&self, request_id: &str) -> Vec<Span> {
-        let ring = self.ring.lock().unwrap_or_else(PoisonError::into_inner);
-        ring.iter().filter(|span| span.request_id == request_id).cloned().collect()
+        let spans = self.spans();
+        let now = now_micros();
+        let mut found: Vec<Span> = spans.ended.iter().filter(|span| span.request_id == request_id).cloned().collect();
+        found.extend(spans.open.values().filter(|span| span.request_id == request_id).map(|span| {
+            let duration = now.saturating_sub(span.start);
+            Span { duration, outcome: "in progress".to_string(), ..span.clone() }
+        }));
+        found
+    }
+
+    fn spans(&self) -> MutexGuard<'_, Spans> {
+        self.spans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

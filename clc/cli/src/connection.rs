@@ -159,6 +159,9 @@ impl Cloud {
             return Ok(answer);
         }
         let error = answer.child("Errors").and_then(|errors| errors.child("Error")).cloned().unwrap_or_default();
+        if answer.at("RequestID").is_empty() {
+            bail!("{} answered {status}, but not as an EC2 cloud does", self.url);
+        }
         Err(anyhow!(
             "({}) {} [request id {}]",
             if error.at("Code").is_empty() { status.as_str() } else { error.at("Code") },

@@ -20,7 +20,7 @@ pub enum Admin {
         /// Name of the cluster and of its availability zone, as in its cc.toml.
         name: String,
         /// Its address, `http://HOST:8774/axis2/services/EucalyptusCC`.
-        url: String,
+        address: String,
         /// File with its certificate (`ironbark-cc keys` names it).
         #[arg(long, value_name = "FILE")]
         cert: PathBuf,
@@ -39,7 +39,7 @@ pub enum Admin {
         /// Name of the node, as in its nc.toml.
         name: String,
         /// Its address, `http://HOST:8775/axis2/services/EucalyptusNC`.
-        url: String,
+        address: String,
         /// File with its certificate (`ironbark-nc keys` names it).
         #[arg(long, value_name = "FILE")]
         cert: PathBuf,
@@ -92,15 +92,15 @@ pub enum Admin {
 pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
     let pair = |name: &str, value: String| (name.to_string(), value);
     let (action, parameters, text): (&str, Parameters, fn(&Element) -> Vec<String>) = match command {
-        Admin::RegisterCluster { name, url, cert } => {
-            let parameters = vec![pair("Name", name), pair("Url", url), pair("Certificate", certificate(&cert)?)];
+        Admin::RegisterCluster { name, address, cert } => {
+            let parameters = vec![pair("Name", name), pair("Url", address), pair("Certificate", certificate(&cert)?)];
             ("RegisterCluster", parameters, done)
         }
         Admin::DeregisterCluster { name } => ("DeregisterCluster", vec![pair("Name", name)], done),
         Admin::DescribeClusters => ("DescribeClusters", Parameters::new(), clusters),
-        Admin::RegisterNode { cluster, name, url, cert } => {
+        Admin::RegisterNode { cluster, name, address, cert } => {
             let certificate = pair("Certificate", certificate(&cert)?);
-            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", url), certificate], done)
+            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate], done)
         }
         Admin::DeregisterNode { cluster, name } => {
             ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)], done)

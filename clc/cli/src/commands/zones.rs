@@ -54,7 +54,10 @@ pub struct Types {
 
 impl Types {
     pub fn call(self) -> Call {
-        Call { action: "DescribeInstanceTypes", parameters: numbered("InstanceType", self.types), text: types }
+        let mut parameters = numbered("InstanceType", self.types);
+        // As euca2ools has it: also say how many there is room for.
+        parameters.push(("Availability".to_string(), "true".to_string()));
+        Call { action: "DescribeInstanceTypes", parameters, text: types }
     }
 }
 
