@@ -7,6 +7,11 @@ use crate::front::Params;
 
 use super::Tag;
 
+/// Values of all filters of one request (EC2's limit), and characters of each: what bounds the
+/// work of matching.
+const MAX_VALUES: usize = 200;
+const MAX_VALUE: usize = 256;
+
 /// The values of one field of a thing; none if it has no such value.
 pub type Values<T> = fn(&T) -> Vec<String>;
 
@@ -51,6 +56,12 @@ impl Filters {
                 return Err(Ec2Error::new(Code::InvalidParameterValue, format!("The filter '{shown}' is invalid")));
             }
             filters.push(Filter { name, patterns: group.list("Value") });
+        }
+        let lengths =
+            || filters.iter().flat_map(|filter| filter.patterns.iter().chain([&filter.name]).map(String::len));
+        if lengths().count() > MAX_VALUES || lengths().any(|length| length > MAX_VALUE) {
+            let text = format!("At most {MAX_VALUES} filter values of at most {MAX_VALUE} characters are taken");
+            return Err(Ec2Error::new(Code::FilterLimitExceeded, text));
         }
         Ok(Self(filters))
     }
@@ -207,5 +218,17 @@ mod tests {
         let pairs: &[(&str, &str)] = &[("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")];
         let error = Filters::parse::<Thing>(&Params::try_from(pairs).unwrap()).unwrap_err();
         assert!(error.message.starts_with("The filter 'colour' is invalid"), "{error}");
+    }
+
+    #[test]
+    fn there_is_an_end_to_what_can_be_asked() {
+        let parse = |pairs: &[(&str, &str)]| Filters::parse::<Thing>(&Params::try_from(pairs).unwrap());
+        let long = "*".repeat(MAX_VALUE + 1);
+        let error = parse(&[("Filter.1.Name", "name"), ("Filter.1.Value.1", &long)]).unwrap_err();
+        assert_eq!(error.code, Code::FilterLimitExceeded);
+        let names: Vec<String> = (0..=MAX_VALUES).map(|n| format!("Filter.1.Value.{n}")).collect();
+        let mut pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        pairs.push(("Filter.1.Name", "name"));
+        assert_eq!(parse(&pairs).unwrap_err().code, Code::FilterLimitExceeded);
     }
 }

@@ -167,7 +167,7 @@ impl<S: Send + Sync + 'static> Actions<S> {
     }
 
     fn unknown(&self, call: &Call) -> Ec2Error {
-        let shown: String = call.action.chars().filter(|c| c.is_ascii_alphanumeric()).take(60).collect();
+        let shown = &call.action;
         let elsewhere = call.door == Door::Soap && self.routes.contains_key(call.action.as_str());
         let text = if elsewhere {
             format!("The action {shown} is served to Query clients only")
@@ -184,4 +184,17 @@ pub(super) struct Call {
     pub door: Door,
     pub action: String,
     pub params: Params,
+}
+
+impl Call {
+    /// A request for `action`, which must at least look like one: it is logged and traced.
+    ///
+    /// # Errors
+    /// `InvalidAction`.
+    pub(super) fn new(door: Door, action: &str, params: Params) -> Result<Self, Ec2Error> {
+        if (1..=64).contains(&action.len()) && action.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return Ok(Self { door, action: action.to_string(), params });
+        }
+        Err(Ec2Error::new(Code::InvalidAction, "An action is named by at most 64 letters and digits"))
+    }
 }

@@ -1,14 +1,15 @@
 //! The Query door: parameters in the URL, the form, or both; signed by V2 or V4.
 
 use aws_lc_rs::digest;
+use ironbark_wsdl::wsse::replay::Seen;
 use jiff::Timestamp;
 
 use super::action::{Call, Caller, Credential};
 use super::directory::Directory;
 use super::form::pairs;
 use super::params::Params;
-use super::replay::{Replays, reads};
-use super::signature::{Claim, Message, Refused, Verified};
+use super::replay::{PROMPT, Replays, reads, repeatable};
+use super::signature::{Claim, Message, Refused, Verified, shifted};
 use super::xml::Door;
 use crate::ec2::Version;
 use crate::error::{Code, Ec2Error};
@@ -36,7 +37,9 @@ pub(super) async fn accept(
     let key = directory.access_key(&claim.access_key_id).await?;
     let key = key.ok_or(Refused::UnknownKey).map_err(refused)?;
     let verified = claim.verify(&key.secret, now).map_err(refused)?;
-    let call = Call { door: Door::Query, action: action(&params)?, params };
+    let missing = || Ec2Error::new(Code::MissingAction, "The request is missing the parameter Action");
+    let action = params.text("Action").ok_or_else(missing)?;
+    let call = Call::new(Door::Query, &action, params)?;
     let version = call.params.required("Version")?.parse().unwrap_or(Version::Eucalyptus);
     not_again(replays, now, &claim, &verified, &call)?;
     let caller = Caller {
@@ -63,11 +66,6 @@ fn read(message: &Message<'_>, is_form: bool) -> Result<Params, Ec2Error> {
     Ok(params)
 }
 
-fn action(params: &Params) -> Result<String, Ec2Error> {
-    let missing = || Ec2Error::new(Code::MissingAction, "The request is missing the parameter Action");
-    params.text("Action").ok_or_else(missing)
-}
-
 /// A request that changes something is taken once. Those that read may come twice: signatures know
 /// only whole seconds, so two equal requests in one second are one to us, and pollers make them.
 /// With a client token the action itself sees that it is the same request.
@@ -92,7 +90,18 @@ fn not_again(
     hash.update(claim.access_key_id.as_bytes());
     hash.update(b"\n");
     hash.update(verified.signature.as_bytes());
-    replays.check(hash.finish().as_ref(), verified.until, now)
+    match replays.check(hash.finish().as_ref(), verified.until, now) {
+        Seen::New => Ok(()),
+        Seen::Before if repeatable(&call.action) && now < shifted(verified.signed, PROMPT) => Ok(()),
+        Seen::Before => {
+            let text = "This very request was received before and is not taken twice; sign it anew to repeat it";
+            Err(Ec2Error::new(Code::AuthFailure, text))
+        }
+        Seen::Full => {
+            let text = "Too many changes were asked for lately; try again in a minute";
+            Err(Ec2Error::new(Code::RequestLimitExceeded, text))
+        }
+    }
 }
 
 /// What the client is told. Whether the key is unknown or the signature wrong is told to the log

@@ -4,9 +4,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ironbark_wsdl::wsse::replay::{Key, Replay, Seen};
-use jiff::Timestamp;
-
-use crate::error::{Code, Ec2Error};
+use jiff::{SignedDuration, Timestamp};
 
 /// Signatures remembered: at some 100 bytes each 100 MB when full, and 1000 changes a second for
 /// the quarter of an hour that a signature holds.
@@ -23,29 +21,25 @@ impl Default for Replays {
 }
 
 impl Replays {
-    /// Remembers a signature, by its SHA-256, until `until`.
-    ///
-    /// # Errors
-    /// `AuthFailure` if it is known; `RequestLimitExceeded` if there is no room.
-    pub(super) fn check(&self, digest: &[u8], until: Timestamp, now: Timestamp) -> Result<(), Ec2Error> {
+    /// Remembers a signature, by its SHA-256, until `until`; tells whether it was there.
+    pub(super) fn check(&self, digest: &[u8], until: Timestamp, now: Timestamp) -> Seen {
         let mut key: Key = [0; 32];
         key.copy_from_slice(digest);
-        let seen = self.0.lock().unwrap_or_else(PoisonError::into_inner).check(key, until, now);
-        match seen {
-            Seen::New => Ok(()),
-            Seen::Before => {
-                let text = "This very request was received before and is not taken twice; sign it anew to repeat it";
-                Err(Ec2Error::new(Code::AuthFailure, text))
-            }
-            Seen::Full => Err(Ec2Error::new(
-                Code::RequestLimitExceeded,
-                "Too many changes were asked for lately; try again in a minute",
-            )),
-        }
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).check(key, until, now)
     }
 }
 
 /// True for actions that change nothing, by EC2's own naming.
 pub(super) fn reads(action: &str) -> bool {
-    action.starts_with("Describe") || action.starts_with("Get")
+    ["Describe", "Get"].iter().any(|verb| action.starts_with(verb))
+}
+
+/// How long after it was signed a [`repeatable`] request may come again: libraries send a request
+/// again, under the same signature, when its connection breaks, and scripts ask twice in a second.
+pub(super) const PROMPT: SignedDuration = SignedDuration::from_secs(5);
+
+/// True for actions that leave the same behind when they are carried out twice in a row.
+pub(super) fn repeatable(action: &str) -> bool {
+    let verbs = ["Reboot", "Terminate", "Stop", "Start", "Delete", "Deregister"];
+    verbs.iter().any(|verb| action.starts_with(verb))
 }

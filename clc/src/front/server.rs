@@ -80,8 +80,8 @@ impl<S: Directory> Front<S> {
 
     async fn answer(self: &Arc<Self>, id: RequestId, request: Request<Bytes>) -> Response<Full<Bytes>> {
         let peer = request.extensions().get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
-        let (method, path) = (request.method().as_str(), request.uri().path());
-        tracing::info!(event = "request.begin", peer, method, path);
+        let path: String = request.uri().path().chars().take(100).collect();
+        tracing::info!(event = "request.begin", peer, method = request.method().as_str(), path);
         let began = Instant::now();
         let (response, outcome) = match way(&request) {
             Ok(Way::Contract) => (xml(StatusCode::OK, &id, wsdl::at(&self.url)), Ok(())),

@@ -64,13 +64,14 @@ pub(super) async fn accept(directory: &impl Directory, guard: &Guard, body: &[u8
         guard.remembering.verify(&envelope, Expect::Request).map_err(refused)?;
     }
     let version = version(&envelope)?;
-    let call = Call { door: Door::Soap, action: envelope.body_name.local, params: flatten(&envelope.body)? };
+    let call = Call::new(Door::Soap, &envelope.body_name.local, flatten(&envelope.body)?)?;
     let caller = Caller { user: account.user, admin: account.admin, credential: Credential::Certificate(fingerprint) };
     Ok(Accepted { caller, call, version })
 }
 
 fn read(body: &[u8]) -> Result<Envelope, Rejected> {
-    let limits = Limits { bytes: MAX_ENVELOPE, ..Limits::default() };
+    // Strangers' messages are read before it is known who they are: little may grow out of them.
+    let limits = Limits { bytes: MAX_ENVELOPE, canonical: 4 * MAX_ENVELOPE, ..Limits::default() };
     Ok(envelope::read(body, &limits)?)
 }
 

@@ -101,7 +101,8 @@ impl Window {
     }
 }
 
-fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
+/// A time moved by some minutes; the ends of time stay where they are.
+pub(super) fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
     time.saturating_add(by).unwrap_or(time)
 }
 
@@ -110,6 +111,8 @@ fn shifted(time: Timestamp, by: SignedDuration) -> Timestamp {
 pub struct Verified {
     /// The signature: the same one again is a replay.
     pub signature: String,
+    /// When it was made, by the client's clock.
+    pub signed: Timestamp,
     /// Until when it could be replayed.
     pub until: Timestamp,
 }
@@ -161,7 +164,11 @@ impl Claim {
         if now >= self.window.until {
             return Err(Refused::Expired(self.window.until));
         }
-        Ok(Verified { signature: self.signature.clone(), until: self.window.until })
+        Ok(Verified {
+            signature: self.signature.clone(),
+            signed: shifted(self.window.from, SKEW),
+            until: self.window.until,
+        })
     }
 }
 

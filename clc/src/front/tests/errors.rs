@@ -90,6 +90,11 @@ async fn a_change_is_taken_once_and_a_look_as_often_as_wanted() {
     assert_eq!(again(&[("Action", "CreateKeyPair"), ("KeyName", "k")]).await, (401, "AuthFailure".into()));
     let run = [("Action", "RunInstances"), ("ImageId", "emi-11111111"), ("MinCount", "1"), ("MaxCount", "1")];
     assert_eq!(again(&run).await.0, 401);
+    let reboot = [("Action", "RebootInstances"), ("InstanceId.1", "i-1A2B3C4D")];
+    assert_eq!(again(&reboot).await.0, 200, "libraries send a request again when its connection breaks");
+    let old = signed(&stand.clock.now(), &reboot);
+    stand.clock.advance(jiff::SignedDuration::from_secs(10));
+    assert_eq!(ask(&stand, old).await.0, 401, "nobody else may, later");
     let token = [&run[..], &[("ClientToken", "t")]].concat();
     assert_eq!(again(&token).await.0, 200);
 }

@@ -3,6 +3,7 @@
 
 mod contract;
 mod errors;
+mod random;
 mod recorded;
 
 use std::sync::Arc;
