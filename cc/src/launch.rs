@@ -1,6 +1,7 @@
 //! Launching instances: place all of them, send each to its node, try another node when one
 //! certainly did not take it, and undo everything when fewer than the minimum were taken. A launch
-//! whose fate is not known is never sent to a second node: the first one's reports decide.
+//! whose fate is not known is never sent to a second node: it is sent to the first again when the
+//! order comes again, and the first one's reports decide.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use jiff::Timestamp;
 
 use crate::cluster::Cluster;
 use crate::cluster::beliefs::Beliefs;
-use crate::cluster::instance::{Instance, Spec};
+use crate::cluster::instance::{Instance, Launch, Spec};
 use crate::convert::Urls;
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
@@ -40,7 +41,8 @@ enum Fate {
 }
 
 /// Runs an order: the ids that the cluster answers for from now on, in the order's order. Ids
-/// that were launched before are among them and are not launched again.
+/// that were launched before are among them; one that its node never acknowledged (this controller
+/// may have died between writing it down and sending it) is sent to that node again.
 ///
 /// # Errors
 /// [`ClusterError::NoRoom`] and [`ClusterError::BelowMinimum`] when it comes to fewer than the
@@ -58,6 +60,11 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
         return Err(error.into());
     }
 
+    fan::each(placed.doubtful.clone(), |(id, node)| {
+        let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
+        async move { send_again(&cluster, &ctx, &order, &id, &node).await }
+    })
+    .await;
     let fates = fan::each(placed.new.clone(), |(id, node)| {
         let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
         async move { launch(&cluster, &ctx, &order, &id, node).await }
@@ -81,9 +88,12 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
 }
 
 /// What placing an order came to.
+#[derive(Default)]
 struct Placed {
     /// Believed from before.
     known: Vec<InstanceId>,
+    /// Of these, the ones whose launch no node has acknowledged, and where it was sent.
+    doubtful: Vec<(InstanceId, NodeName)>,
     /// Placed now, and where.
     new: Vec<(InstanceId, NodeName)>,
     /// Not placed, with the decision.
@@ -94,11 +104,15 @@ struct Placed {
 
 /// Places all instances of an order in one step, or none when they come to fewer than the minimum.
 fn place_all(beliefs: &mut Beliefs, order: &Order, schedule: Schedule, now: Timestamp) -> Result<Placed, ClusterError> {
-    let mut placed = Placed { known: Vec::new(), new: Vec::new(), refused: Vec::new(), record: Vec::new() };
+    let mut placed = Placed::default();
     for (id, spec) in &order.wished {
         if let Some(instance) = beliefs.instances.get(id) {
             same_launch(instance, spec)?;
             placed.known.push(id.clone());
+            match instance.launch {
+                Launch::Doubtful { .. } => placed.doubtful.push((id.clone(), instance.node.clone())),
+                Launch::Calling | Launch::Settled => {}
+            }
         }
     }
     for (id, spec) in order.wished.iter().filter(|(id, _)| !placed.known.contains(id)) {
@@ -165,6 +179,18 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
                 return Fate::Refused(said.join("; "));
             }
         }
+    }
+}
+
+/// Sends a launch once more to the node that may have it already: a node takes the same launch
+/// once, however often it comes. Nothing but an acceptance changes what is believed, since a
+/// refusal now says nothing about the first sending.
+async fn send_again(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId, node: &NodeName) {
+    let Some((_, spec)) = order.wished.iter().find(|(wished, _)| wished == id) else { return };
+    let request = convert::run_instance(id, spec, &order.urls);
+    match nodes::tell(cluster, ctx, node, request, budget::share(ctx.remaining(), 1)).await {
+        Ok(answer) => accepted(cluster, id, node, &answer).await,
+        Err(error) => doubtful(cluster, id, node, nodes::sentence(node, &error)).await,
     }
 }
 
