@@ -5,6 +5,7 @@
 pub mod address;
 pub mod capacity;
 pub mod config;
+pub mod console;
 pub mod convert;
 pub mod effects;
 pub mod error;

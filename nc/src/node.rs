@@ -106,6 +106,7 @@ impl Node {
         let tasks = vec![
             tokio::spawn(observe::observe(shop.clone(), publish)).abort_handle(),
             tokio::spawn(observe::learn_addresses(shop.clone())).abort_handle(),
+            tokio::spawn(observe::bound_consoles(shop.clone())).abort_handle(),
         ];
         Ok(Arc::new(Self {
             name: parts.name,

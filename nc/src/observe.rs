@@ -1,16 +1,17 @@
 //! Seeing what is: the hypervisor's inventory, taken every few seconds, after each event and on
-//! demand, is handed to the runners. It decides nothing, and what could not be asked is told to nobody.
+//! demand, is handed to the runners; so are addresses, as they become known. It decides nothing, and what
+//! could not be asked is told to nobody.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Instant, MissedTickBehavior};
 
 use crate::address::{self, Lease};
+use crate::console;
 use crate::hypervisor::{Change, DomainKey, DomainSeen, Event, HostInfo, Inventory};
 use crate::runner::Message;
 use crate::shop::Shop;
@@ -79,7 +80,7 @@ impl Observer {
 
     fn hear(&self, event: Event) {
         match event {
-            Event::Domain { key, change, at } => self.happened(&key, change, at),
+            Event::Domain { key, change, at: _ } => self.happened(&key, change),
             Event::Connected => tracing::info!(event = "nc.hypervisor.connected"),
             Event::Disconnected { reason } => self.trouble(&reason),
             // It may be older than what we asked for ourselves, which follows at once.
@@ -94,26 +95,26 @@ impl Observer {
         }
     }
 
-    fn happened(&self, key: &DomainKey, change: Change, at: SystemTime) {
+    fn happened(&self, key: &DomainKey, change: Change) {
         tracing::debug!(event = "nc.domain", instance = %key, ?change);
         let handle = key.name.parse().ok().and_then(|id| self.shop.instance(&id));
         if let Some(handle) = handle.filter(|handle| handle.record().uuid == key.uuid) {
-            handle.tell(Message::Happened { change, at });
+            handle.tell(Message::Happened(change));
         }
     }
 
     async fn look(&mut self) {
+        let asked = Instant::now();
         match self.shop.hypervisor.inventory(self.shop.times.inventory).await {
             Ok(inventory) => {
                 self.well().await;
-                self.distribute(inventory);
+                self.distribute(inventory, asked);
             }
             Err(error) => self.trouble(&error.to_string()),
         }
     }
 
-    fn distribute(&mut self, inventory: Inventory) {
-        let asked = inventory.asked;
+    fn distribute(&mut self, inventory: Inventory, asked: Instant) {
         let mut seen: HashMap<DomainKey, DomainSeen> =
             inventory.domains.into_iter().map(|domain| (domain.key.clone(), domain)).collect();
         for handle in self.shop.handles() {
@@ -188,6 +189,24 @@ pub async fn learn_addresses(shop: Arc<Shop>) {
         if let Ok(table) = tokio::fs::read_to_string("/proc/net/arp").await {
             for lease in address::read_arp(&table) {
                 learnt(&shop, lease);
+            }
+        }
+    }
+}
+
+/// Keeps what guests write within bounds, for ever.
+pub async fn bound_consoles(shop: Arc<Shop>) {
+    let mut tick = tokio::time::interval(shop.times.observe);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        for handle in shop.handles() {
+            let id = handle.record().id.clone();
+            let path = shop.store.files(&id).console();
+            match tokio::task::spawn_blocking(move || console::bound(&path)).await {
+                Ok(Ok(false)) | Err(_) => {}
+                Ok(Ok(true)) => tracing::info!(event = "nc.console.cut", instance = %id),
+                Ok(Err(error)) => tracing::warn!(event = "nc.console.unbounded", instance = %id, %error),
             }
         }
     }

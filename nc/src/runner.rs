@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use ironbark_wsdl::{Context, OpenSpan, Refusal};
 use jiff::Timestamp;
@@ -61,15 +61,10 @@ pub enum Message {
         /// The domain.
         domain: Option<DomainSeen>,
         /// When the inventory was asked for.
-        asked: SystemTime,
+        asked: Instant,
     },
     /// The hypervisor told of this domain.
-    Happened {
-        /// What.
-        change: Change,
-        /// When.
-        at: SystemTime,
-    },
+    Happened(Change),
     /// Its address became known.
     Learnt(Ipv4Addr),
 }
@@ -140,7 +135,7 @@ impl Handle {
         };
         match tokio::time::timeout(budget, heard).await {
             Ok(Some(result)) => result,
-            Ok(None) => Err(Refusal::new(format!("{id} has just ceased to exist on this node"))),
+            Ok(None) => Err(Refusal::new(format!("{id} is no longer kept by this node"))),
             Err(_) => Err(Refusal::new(format!(
                 "{id}: no word within {budget:?}; the outcome is unknown: describe the instance"
             ))),
@@ -174,6 +169,7 @@ pub fn spawn(shop: Arc<Shop>, record: Record, ctx: Context, first: First) -> Han
         tasks: JoinSet::new(),
         busy: HashMap::new(),
         staging: None,
+        entered: Instant::now(),
         serial: 0,
         plugging: None,
         resolving: false,
@@ -203,6 +199,8 @@ struct Runner {
     /// The actions under way, with the serial of the state that wants their end.
     busy: HashMap<Action, u64>,
     staging: Option<JoinHandle<Result<Staged, String>>>,
+    /// When the present state was entered, by the clock that nobody sets.
+    entered: Instant,
     /// Counts the states entered, so that the end of an effect reaches only the state that wanted it.
     serial: u64,
     /// Who waits for the plugging under way.
@@ -247,7 +245,7 @@ impl Runner {
             Message::Ask { request, ctx, answer } => self.asked(request, ctx, answer).await,
             Message::Volume { ask, ctx, answer } => self.volume_asked(ask, &ctx, answer).await,
             Message::Seen { domain, asked } => self.seen(domain, asked).await,
-            Message::Happened { change, at } => self.happened(change, at).await,
+            Message::Happened(change) => self.happened(change).await,
             Message::Learnt(ip) => self.learnt(ip).await,
         }
     }
@@ -343,23 +341,26 @@ impl Runner {
         let changed = next.state != self.record.state;
         if changed {
             self.serial += 1;
+            self.entered = Instant::now();
             self.timers.clear();
+            tracing::debug!(event = "nc.instance.phase", instance = %self.id, state = ?next.state);
+        }
+        if (next.state.name(), &next.reason) != (self.record.state.name(), &self.record.reason) {
             tracing::info!(
                 event = "nc.instance.state", instance = %self.id, from = self.record.state.name(), to = next.state.name(),
                 reason = next.reason.as_deref().unwrap_or_default(), req = %self.ctx.request
             );
-            tracing::debug!(event = "nc.instance.phase", instance = %self.id, state = ?next.state);
         }
         if next.last_reboot != self.record.last_reboot
             && let Some(text) = &next.last_reboot
         {
             tracing::info!(event = "nc.instance.rebooted", instance = %self.id, how = text, boots = next.boots, req = %self.ctx.request);
         }
-        self.record = next;
-        self.publish.send_replace(Arc::new(self.record.clone()));
+        let before = std::mem::replace(&mut self.record, next);
         if changed {
-            self.close_work();
+            self.close_work(&before.state);
         }
+        self.publish.send_replace(Arc::new(self.record.clone()));
     }
 
     fn open_work(&mut self, name: &str) {
@@ -370,16 +371,12 @@ impl Runner {
     }
 
     /// Ends the request's span in the states in which an instance rests.
-    fn close_work(&mut self) {
+    fn close_work(&mut self, before: &State) {
         let outcome = match &self.record.state {
-            State::Running => self
-                .record
-                .last_reboot
-                .clone()
-                .filter(|_| self.record.boots > 1)
-                .unwrap_or_else(|| "running".to_string()),
-            State::Stopped(_) | State::Failed(_) => self.record.reason.clone().unwrap_or_default(),
-            State::Terminated => "terminated".to_string(),
+            State::Running if matches!(before, State::Rebooting(_)) => self.record.last_reboot.clone(),
+            State::Running => Some("running".to_string()),
+            State::Stopped(_) | State::Failed(_) => self.record.reason.clone(),
+            State::Terminated => Some("terminated".to_string()),
             State::Pending(_)
             | State::Rebooting(_)
             | State::Stopping(_)
@@ -387,7 +384,7 @@ impl Runner {
             | State::ShuttingDown(..) => return,
         };
         if let Some(work) = self.work.take() {
-            work.finish(outcome);
+            work.finish(outcome.unwrap_or_default());
         }
     }
 
@@ -469,9 +466,9 @@ impl Runner {
         self.handle(Event::Ended(Ended::Stage(ended))).await;
     }
 
-    async fn seen(&mut self, domain: Option<DomainSeen>, asked: SystemTime) {
+    async fn seen(&mut self, domain: Option<DomainSeen>, asked: Instant) {
         // What was asked for before this state began says nothing about it.
-        if Timestamp::try_from(asked).is_ok_and(|asked| asked <= self.record.entered) {
+        if asked <= self.entered {
             return;
         }
         let run = domain.as_ref().filter(|domain| domain.state == DomainState::Running).and_then(|domain| domain.run);
@@ -506,12 +503,8 @@ impl Runner {
         }
     }
 
-    async fn happened(&mut self, change: Change, at: SystemTime) {
+    async fn happened(&mut self, change: Change) {
         match change {
-            // Told late, of a boot before this state began: it is another one than this state waits for.
-            Change::Rebooted if Timestamp::try_from(at).is_ok_and(|at| at < self.record.entered) => {
-                tracing::info!(event = "nc.instance.booted", instance = %self.id, "told late");
-            }
             Change::Rebooted => self.handle(Event::Rebooted).await,
             Change::ControlLost => tracing::warn!(event = "nc.domain.control-lost", instance = %self.id),
             Change::IoError { alias } => {

@@ -36,7 +36,8 @@ pub async fn stage(
         image(ctx, images, record, files, Kind::Ramdisk, ramdisk).await?;
     }
     seed(ctx, record, files).await?;
-    Ok(Staged { disk_format: disk.format })
+    let partitioned = is_partitioned(&disk.path, disk.format)?;
+    Ok(Staged { disk_format: disk.format, partitioned })
 }
 
 async fn image(
@@ -113,7 +114,7 @@ pub fn with_causes(error: &dyn std::error::Error) -> String {
 /// The domain that a record means.
 ///
 /// # Errors
-/// When the instance's files cannot be read, or were never made.
+/// When the instance's files were never made.
 pub fn domain(record: &Record, files: &InstanceFiles, bridge: Option<&str>) -> Result<DomainSpec, String> {
     let staged = record.staged.as_ref().ok_or("its files were never made")?;
     let root = files.disk();
@@ -122,7 +123,7 @@ pub fn domain(record: &Record, files: &InstanceFiles, bridge: Option<&str>) -> R
         Some(_) => Boot::Kernel {
             kernel: files.image(Kind::Kernel),
             ramdisk: record.order.ramdisk.as_ref().map(|_| files.image(Kind::Ramdisk)),
-            cmdline: format!("root={} console=ttyS0", root_device(&root, staged.disk_format)?),
+            cmdline: format!("root={} console=ttyS0", if staged.partitioned { "/dev/vda1" } else { "/dev/vda" }),
         },
     };
     let format = match staged.disk_format {
@@ -159,15 +160,16 @@ pub fn key(record: &Record) -> DomainKey {
     DomainKey { name: record.id.to_string(), uuid: record.uuid }
 }
 
-/// Where a kernel finds its root: the whole first disk when that is a file system, as Eucalyptus' images are, and its first
-/// partition when it has a partition table. A qcow2 is taken for a file system, since only a raw disk can be looked into here.
-fn root_device(disk: &Path, format: Format) -> Result<&'static str, String> {
+/// Whether a kernel finds its root in the disk's first partition. Eucalyptus' images are file systems without a partition
+/// table, and a qcow2 is taken for one, since only a raw disk can be looked into here. Looked at before the guest could
+/// write to it, and written down.
+fn is_partitioned(disk: &Path, format: Format) -> Result<bool, String> {
     let mut head = [0u8; 512];
     let read = std::fs::File::open(disk).and_then(|mut file| file.read_exact(&mut head));
     read.map_err(|error| format!("{}: cannot be read: {error}", disk.display()))?;
     match format {
-        Format::Raw if has_partitions(&head) => Ok("/dev/vda1"),
-        Format::Raw | Format::Qcow2 => Ok("/dev/vda"),
+        Format::Raw => Ok(has_partitions(&head)),
+        Format::Qcow2 => Ok(false),
     }
 }
 
@@ -185,9 +187,8 @@ mod tests {
 
     fn a_record(dir: &Path) -> (Record, InstanceFiles) {
         let mut record = Record::new("i-3C5A0732".parse().unwrap(), an_order(), State::Running, jiff::Timestamp::now());
-        record.staged = Some(Staged { disk_format: Format::Raw });
+        record.staged = Some(Staged { disk_format: Format::Raw, partitioned: false });
         let files = InstanceFiles { dir: dir.to_path_buf() };
-        std::fs::write(files.disk(), [0u8; 2048]).unwrap();
         (record, files)
     }
 

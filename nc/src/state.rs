@@ -186,6 +186,8 @@ pub enum VolumeState {
 pub struct Staged {
     /// How the root disk is to be read.
     pub disk_format: Format,
+    /// Whether the root is in the disk's first partition, for a kernel that comes separately.
+    pub partitioned: bool,
 }
 
 impl Record {

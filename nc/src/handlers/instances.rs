@@ -1,8 +1,6 @@
 //! Operations on instances.
 
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::Path;
+use std::io;
 use std::sync::Arc;
 
 use base64::Engine;
@@ -10,12 +8,10 @@ use base64::engine::general_purpose::STANDARD;
 use ironbark_wsdl::context::SYSTEM_USER;
 use ironbark_wsdl::{Context, Refusal, ironbark, nc};
 
+use crate::console;
 use crate::convert::{self, OldState};
 use crate::lifecycle::Request;
 use crate::node::Node;
-
-/// How much of the console's end is answered: 64 KiB, as EC2 and (but for a byte) Eucalyptus 2.0.1.
-const CONSOLE_TAIL: u64 = 64 * 1024;
 
 /// Admits an instance and answers before anything of it exists; `ncDescribeInstances` tells what became of it.
 pub async fn run_instance(
@@ -91,7 +87,7 @@ pub async fn start_instance(
     Ok(ironbark::StartInstanceResponse::default())
 }
 
-/// The end of what the guest wrote to its serial port. An instance that has written nothing yet has an empty one.
+/// The last 64 KiB of what the guest wrote to its serial port. An instance that has written nothing yet has an empty one.
 pub async fn get_console_output(
     node: Arc<Node>,
     _ctx: Context,
@@ -99,39 +95,9 @@ pub async fn get_console_output(
 ) -> Result<nc::GetConsoleOutputResponse, Refusal> {
     let record = node.instance(&request.instance_id)?.record();
     let path = node.store().files(&record.id).console();
-    let read = tokio::task::spawn_blocking(move || tail(&path, CONSOLE_TAIL)).await;
+    let read = tokio::task::spawn_blocking(move || console::tail(&path)).await;
     let bytes = read
         .unwrap_or_else(|error| Err(io::Error::other(error)))
         .map_err(|error| Refusal::new(format!("{}: its console cannot be read: {error}", record.id)))?;
     Ok(nc::GetConsoleOutputResponse { console_output: STANDARD.encode(bytes), ..Default::default() })
-}
-
-/// The last `limit` bytes of a file; none of one that is not there.
-fn tail(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(error),
-    };
-    let length = file.metadata()?.len();
-    file.seek(SeekFrom::Start(length.saturating_sub(limit)))?;
-    let mut bytes = Vec::new();
-    // The guest may go on writing while we read.
-    file.take(limit).read_to_end(&mut bytes)?;
-    Ok(bytes)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_tail_is_the_end_and_no_more() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("console.log");
-        assert_eq!(tail(&path, 4).unwrap(), b"");
-        std::fs::write(&path, "abcdef").unwrap();
-        assert_eq!(tail(&path, 4).unwrap(), b"cdef");
-        assert_eq!(tail(&path, 40).unwrap(), b"abcdef");
-    }
 }
