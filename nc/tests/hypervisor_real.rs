@@ -21,7 +21,7 @@ use ironbark_nc::hypervisor::{
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use uuid::Uuid;
 
 const SYSTEM: &str = "qemu:///system";
@@ -439,48 +439,98 @@ async fn first_life(dir: &Path) {
     assert_eq!(embedded(dir).start(spec, LIMIT).await, Ok(Started::Now));
 }
 
-/// Hands a connection's bytes on to libvirtd for as long as `cut` says nothing.
-async fn proxy(mut client: UnixStream, mut cut: tokio::sync::watch::Receiver<u32>) {
-    cut.mark_unchanged();
+/// What a proxy before libvirtd does with its connections.
+#[derive(Clone, Copy, PartialEq)]
+enum Wire {
+    Pass,
+    /// Cuts those that stand; later ones pass.
+    Cut,
+    /// Holds those that stand open and carries nothing, as a daemon that hangs; later ones pass.
+    Mute,
+}
+
+/// A hypervisor through a proxy, and the proxy's switch.
+struct Proxied {
+    hypervisor: Libvirt,
+    switch: watch::Sender<Wire>,
+    _dir: tempfile::TempDir,
+}
+
+impl Proxied {
+    async fn new(test: &str) -> Option<Proxied> {
+        if !libvirtd_answers(test) {
+            return None;
+        }
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("socket");
+        let listener = UnixListener::bind(&path).expect("a socket");
+        let (switch, wire) = watch::channel(Wire::Pass);
+        tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, wire.clone()));
+            }
+        });
+        let uri = format!("qemu+unix:///system?socket={}", path.display());
+        let config = Config { uri, kind: Kind::Auto, owner: "nobody".into() };
+        let hypervisor = Libvirt::open(config).expect("a good URI");
+        hypervisor.inventory(LIMIT).await.expect("through the proxy");
+        Some(Proxied { hypervisor, switch, _dir: dir })
+    }
+
+    /// Waits for what follows a loss: the word of it, a connection, an inventory.
+    async fn comes_back(&self, events: &mut broadcast::Receiver<Event>) {
+        let mut seen = Vec::new();
+        let back = async {
+            loop {
+                match events.recv().await.expect("the channel stands") {
+                    Event::Disconnected { .. } => seen.push("disconnected"),
+                    Event::Connected => seen.push("connected"),
+                    Event::Inventory(_) => return,
+                    Event::Domain { .. } | Event::LateReply { .. } => {}
+                }
+            }
+        };
+        tokio::time::timeout(LIMIT, back).await.expect("an inventory");
+        assert_eq!(seen, ["disconnected", "connected"]);
+        self.hypervisor.inventory(LIMIT).await.expect("again");
+    }
+}
+
+async fn carry(mut client: UnixStream, mut wire: watch::Receiver<Wire>) {
+    wire.mark_unchanged();
     let mut server = UnixStream::connect(SOCKET).await.expect("libvirtd listens");
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut client, &mut server) => {}
-        _ = cut.changed() => {}
+        _ = wire.changed() => {}
+    }
+    let last = *wire.borrow_and_update();
+    if last == Wire::Mute {
+        // Until the test ends, with both ends open.
+        std::future::pending::<()>().await;
     }
 }
 
 #[tokio::test]
 async fn a_lost_connection_comes_back_with_an_inventory() {
-    let dir = tempfile::tempdir().expect("a directory");
-    if !libvirtd_answers("a_lost_connection_comes_back_with_an_inventory") {
-        return;
+    let Some(proxied) = Proxied::new("a_lost_connection_comes_back_with_an_inventory").await else { return };
+    let mut events = proxied.hypervisor.events();
+    proxied.switch.send(Wire::Cut).expect("the proxy listens");
+    proxied.comes_back(&mut events).await;
+}
+
+#[tokio::test]
+async fn a_daemon_that_falls_silent_is_left_for_a_new_connection() {
+    let Some(proxied) = Proxied::new("a_daemon_that_falls_silent_is_left_for_a_new_connection").await else { return };
+    let mut events = proxied.hypervisor.events();
+    proxied.switch.send(Wire::Mute).expect("the proxy listens");
+    let short = Duration::from_secs(1);
+    let begun = Instant::now();
+    for _ in 0..2 {
+        // The first that is sent is not answered; those after it wait for their turn in vain.
+        let answer = proxied.hypervisor.inventory(short).await;
+        let silence = matches!(answer, Err(HypervisorError::TimedOut { .. } | HypervisorError::Unavailable { .. }));
+        assert!(silence, "{answer:?}");
     }
-    let path = dir.path().join("socket");
-    let listener = UnixListener::bind(&path).expect("a socket");
-    let (cutter, cut) = tokio::sync::watch::channel(0);
-    let serve = tokio::spawn(async move {
-        while let Ok((client, _)) = listener.accept().await {
-            tokio::spawn(proxy(client, cut.clone()));
-        }
-    });
-    let uri = format!("qemu+unix:///system?socket={}", path.display());
-    let h = Libvirt::open(Config { uri, kind: Kind::Auto, owner: "nobody".into() }).expect("a good URI");
-    h.inventory(LIMIT).await.expect("through the proxy");
-    let mut events = h.events();
-    cutter.send(1).expect("the proxy listens");
-    let mut seen = Vec::new();
-    let back = async {
-        loop {
-            match events.recv().await.expect("the channel stands") {
-                Event::Disconnected { .. } => seen.push("disconnected"),
-                Event::Connected => seen.push("connected"),
-                Event::Inventory(_) => return,
-                Event::Domain { .. } | Event::LateReply { .. } => {}
-            }
-        }
-    };
-    tokio::time::timeout(LIMIT, back).await.expect("an inventory");
-    assert_eq!(seen, ["disconnected", "connected"]);
-    h.inventory(LIMIT).await.expect("again");
-    serve.abort();
+    proxied.comes_back(&mut events).await;
+    eprintln!("silence noticed and mended after {:?}", begun.elapsed());
 }

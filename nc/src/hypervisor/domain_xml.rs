@@ -48,6 +48,7 @@ pub fn tap_name(instance_id: &str) -> String {
 /// The whole domain.
 pub fn domain(spec: &DomainSpec, target: &Target) -> Result<String, BadSpec> {
     check(spec)?;
+    plain("node id", &target.owner)?;
     let kind = match target.driver {
         Driver::Qemu(Accel::Kvm) => "kvm",
         Driver::Qemu(Accel::Tcg) => "qemu",

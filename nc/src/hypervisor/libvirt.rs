@@ -80,7 +80,7 @@ impl Libvirt {
     /// `Refused` when the URI or its directory is bad.
     pub fn open(config: Config) -> Result<Libvirt, HypervisorError> {
         let choice = accel::choose(config.kind, &accel::look());
-        let driver = if config.uri.starts_with("test") { Driver::Test } else { Driver::Qemu(choice.accel) };
+        let driver = driver_of(&config.uri, &choice)?;
         if let Some(root) = embedded_root(&config.uri)? {
             prepare_root(&root).map_err(|e| HypervisorError::Refused { reason: format!("{}: {e}", root.display()) })?;
         }
@@ -122,6 +122,13 @@ impl Libvirt {
             move || {
                 let begun = Instant::now();
                 let session = handle.session()?;
+                if !session.is_alive() {
+                    // Known before anything was sent, so that this is not "unknown" to the caller.
+                    handle.suspect();
+                    return Err(HypervisorError::Unavailable {
+                        reason: "the connection to libvirt is lost".to_owned(),
+                    });
+                }
                 job(&node, session.connect()).map_err(|failure| {
                     if let Failure::Broken(_) = failure {
                         handle.suspect();
@@ -138,7 +145,7 @@ impl Libvirt {
         match way.pool.run(&way.lane, left, work, late).await {
             Ok(outcome) => outcome,
             Err(Overdue::NotBegun) => {
-                let reason = format!("{call} {name} had to wait {left:?} for earlier calls and was not begun");
+                let reason = format!("{call}: earlier calls have kept it waiting for {left:.1?}, and it was not begun");
                 Err(HypervisorError::Unavailable { reason })
             }
             Err(Overdue::Unfinished) => {
@@ -321,6 +328,19 @@ impl Listener {
     }
 }
 
+fn driver_of(uri: &str, choice: &Choice) -> Result<Driver, HypervisorError> {
+    let scheme = uri.split(':').next().unwrap_or_default();
+    match scheme.split('+').next() {
+        Some("qemu") => Ok(Driver::Qemu(choice.accel)),
+        Some("test") => Ok(Driver::Test),
+        Some(_) | None => {
+            let reason =
+                format!("hypervisor uri {uri:?}: only qemu and test URIs are supported, such as qemu:///system");
+            Err(HypervisorError::Refused { reason })
+        }
+    }
+}
+
 /// Whether the driver of `uri` runs in this process. Opening the embedded driver on two threads at a time fails with
 /// "qemu state driver is not active".
 fn in_this_process(uri: &str) -> bool {
@@ -430,6 +450,18 @@ mod tests {
         assert_eq!(embedded_root("qemu:///embed?root=/a/b"), Ok(Some("/a/b".into())));
         for bad in ["qemu:///embed", "qemu:///embed?root=a", "qemu:///embed?root=/a%20b"] {
             assert!(matches!(embedded_root(bad), Err(HypervisorError::Refused { .. })), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_driver_is_in_the_uri() {
+        let choice = Choice { accel: accel::Accel::Tcg, why: String::new() };
+        for uri in ["qemu:///system", "qemu+unix:///system?socket=/s", "qemu:///embed?root=/r"] {
+            assert_eq!(driver_of(uri, &choice), Ok(Driver::Qemu(accel::Accel::Tcg)), "{uri}");
+        }
+        assert_eq!(driver_of("test:///default", &choice), Ok(Driver::Test));
+        for uri in ["", "xen:///", "qemux:///system"] {
+            assert!(matches!(driver_of(uri, &choice), Err(HypervisorError::Refused { .. })), "{uri}");
         }
     }
 

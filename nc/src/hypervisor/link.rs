@@ -26,13 +26,16 @@ const KEEPALIVE_COUNT: u32 = 3;
 /// (`max_client_requests`), so five hung guests would otherwise stop all others' calls.
 const WORN_AT: usize = 3;
 
+/// Told of each connection that has come up.
+pub type OnUp = dyn Fn(&Arc<Session>) + Send;
+
 /// What a link's owner wants done. All run on the link's thread or, `heard`, on the event loop's; none may block long.
 pub struct Hooks {
-    /// Right after opening, before anyone uses the connection.
+    /// When a connection has come up, before anyone uses it.
     pub prepare: Box<dyn Fn(&Connect) + Send + Sync>,
     /// A domain's event. `None`: this link does not listen.
     pub heard: Option<Arc<dyn Fn(Heard) + Send + Sync>>,
-    pub up: Box<dyn Fn(&Arc<Session>) + Send>,
+    pub up: Box<OnUp>,
     pub down: Box<dyn Fn(&str) + Send>,
 }
 
@@ -45,6 +48,11 @@ pub struct Session {
 impl Session {
     pub fn connect(&self) -> &Connect {
         &self.connect
+    }
+
+    /// Whether the connection is open as far as this side knows; asks nobody.
+    pub fn is_alive(&self) -> bool {
+        self.connect.is_alive().unwrap_or(false)
     }
 }
 
@@ -197,6 +205,7 @@ impl Shared {
         loop {
             match self.connect(hooks) {
                 Ok(current) => {
+                    (hooks.prepare)(&current.session.connect);
                     pause = FIRST_PAUSE;
                     tracing::info!(uri = self.uri, "connected to libvirt");
                     let session = current.session.clone();
@@ -235,24 +244,27 @@ impl Shared {
                 Ok(Signal::Lost(..)) => {}
                 Ok(Signal::Suspect) => {
                     let session = self.current().as_ref().map(|current| current.session.clone());
-                    if !session.is_some_and(|session| alive(&session)) {
+                    if !session.is_some_and(|session| session.is_alive()) {
                         return Some("a call failed and the connection is not alive".to_owned());
                     }
                 }
-                Ok(Signal::Worn) => match self.connect(hooks) {
-                    Ok(fresh) => {
-                        tracing::warn!(
-                            uri = self.uri,
-                            "calls hang; opened another connection to libvirt for the others"
-                        );
-                        // The old one is closed by the last call that hangs on it.
-                        let worn = self.current().replace(fresh);
-                        drop(worn);
-                    }
-                    Err(reason) => tracing::warn!(uri = self.uri, reason, "calls hang, and no other connection opens"),
-                },
+                // A link that listens would hear everything twice, on the old connection and on the new one.
+                Ok(Signal::Worn) if hooks.heard.is_none() => self.renew(hooks),
+                Ok(Signal::Worn) => {}
                 Ok(Signal::Stop) | Err(_) => return None,
             }
+        }
+    }
+
+    /// Opens a connection beside the current one and puts it in its place; the last call that hangs closes the old one.
+    fn renew(self: &Arc<Self>, hooks: &Hooks) {
+        match self.connect(hooks) {
+            Ok(fresh) => {
+                tracing::warn!(uri = self.uri, "calls hang; opened another connection to libvirt for the others");
+                let worn = self.current().replace(fresh);
+                drop(worn);
+            }
+            Err(reason) => tracing::warn!(uri = self.uri, reason, "calls hang, and no other connection opens"),
         }
     }
 
@@ -281,13 +293,8 @@ impl Shared {
         let listen = hooks.heard.is_some();
         let subscription = Some(Subscription::new(&connect, listen, sink));
         let session = Arc::new(Session { connect, subscription });
-        (hooks.prepare)(&session.connect);
         Ok(Current { number, session, hung: 0 })
     }
-}
-
-fn alive(session: &Session) -> bool {
-    session.connect.is_alive().unwrap_or(false)
 }
 
 /// Waits for `pause`; whether the link was dropped meanwhile.
