@@ -1,5 +1,6 @@
 //! The configuration file, TOML. Unknown keys are errors with line and column. Relative paths are
-//! relative to the file's directory. Reads the nodes' certificates, and nothing else.
+//! relative to the file's directory. Reads the nodes' certificates when asked for them, and no
+//! other file.
 
 use std::fs;
 use std::net::SocketAddr;
@@ -21,7 +22,7 @@ const POLL_MAX: u64 = 3600;
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// A file cannot be read.
-    #[error("{path}: cannot be read: {source}", path = .path.display())]
+    #[error("{path}: cannot be read", path = .path.display())]
     Read {
         /// Which.
         path: PathBuf,
@@ -29,7 +30,7 @@ pub enum ConfigError {
         source: std::io::Error,
     },
     /// The TOML is wrong; the text has line and column.
-    #[error("{path}: {source}", path = .path.display())]
+    #[error("{path} is not as it should be", path = .path.display())]
     Toml {
         /// Which file.
         path: PathBuf,
@@ -57,6 +58,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where its state and its identity are.
     pub state_dir: PathBuf,
+    /// The URL under which the cloud knows it. With it, a message that was meant for another
+    /// cluster of the same cloud and is sent here is not accepted.
+    pub url: Option<String>,
     /// The certificate of the only caller accepted.
     pub cloud_cert: PathBuf,
     /// How calls to nodes are kept apart.
@@ -67,8 +71,8 @@ pub struct Config {
     pub poll: Duration,
     /// dnsmasq's lease file.
     pub dhcp_leases: Option<PathBuf>,
-    /// Nodes written in the file.
-    pub nodes: Vec<Entry>,
+    /// Nodes written in the file; see [`Config::entries`].
+    nodes: Vec<FileNode>,
 }
 
 /// How calls to nodes are kept apart from this process and from each other.
@@ -98,6 +102,7 @@ struct File {
     name: String,
     listen: SocketAddr,
     state_dir: PathBuf,
+    url: Option<String>,
     cloud_cert: PathBuf,
     #[serde(default)]
     isolation: Isolation,
@@ -125,10 +130,10 @@ enum Mode {
     System,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FileNode {
-    name: String,
+    name: NodeName,
     url: String,
     #[serde(default)]
     profile: Profile,
@@ -157,6 +162,7 @@ impl Config {
             name: name.to_string(),
             listen: file.listen,
             state_dir: base.join(file.state_dir),
+            url: file.url,
             cloud_cert: base.join(file.cloud_cert),
             isolation: file.isolation,
             schedule: file.schedule.unwrap_or(Schedule::RoundRobin),
@@ -165,26 +171,38 @@ impl Config {
             nodes: nodes(file.nodes, &base, &value)?,
         })
     }
+
+    /// The nodes written in the file, each with the text of its certificate.
+    ///
+    /// # Errors
+    /// [`ConfigError::Read`] for a certificate that cannot be read.
+    pub fn entries(&self) -> Result<Vec<Entry>, ConfigError> {
+        let entry = |node: &FileNode| {
+            let certificate = read(&node.certificate)?;
+            let (name, url) = (node.name.clone(), node.url.clone());
+            Ok(Entry { name, url, profile: node.profile, certificate, source: Source::Configured })
+        };
+        self.nodes.iter().map(entry).collect()
+    }
 }
 
-/// The nodes of the file, each with its certificate's text.
+/// Checks the nodes of the file and resolves their paths.
 fn nodes(
-    nodes: Vec<FileNode>,
+    mut nodes: Vec<FileNode>,
     base: &Path,
     value: &impl Fn(&str, String) -> ConfigError,
-) -> Result<Vec<Entry>, ConfigError> {
-    let mut entries: Vec<Entry> = Vec::with_capacity(nodes.len());
-    for (index, node) in nodes.into_iter().enumerate() {
-        let key = |field: &str| format!("nodes[{index}].{field}");
-        let name = NodeName::parse(&node.name).map_err(|error| value(&key("name"), error.to_string()))?;
-        let url = node_url(&node.url).map_err(|problem| value(&key("url"), problem))?;
-        if let Some(other) = entries.iter().find(|other| other.name == name || other.url == url) {
-            return Err(value(&key("name"), format!("node {} has the same name or URL", other.name)));
+) -> Result<Vec<FileNode>, ConfigError> {
+    for index in 0..nodes.len() {
+        let (before, rest) = nodes.split_at_mut(index);
+        let node = &mut rest[0];
+        node.url = node_url(&node.url).map_err(|problem| value(&format!("nodes[{index}].url"), problem))?;
+        node.certificate = base.join(&node.certificate);
+        if let Some(other) = before.iter().find(|other| other.name == node.name || other.url == node.url) {
+            let problem = format!("node {} has the same name or URL", other.name);
+            return Err(value(&format!("nodes[{index}].name"), problem));
         }
-        let certificate = read(&base.join(node.certificate))?;
-        entries.push(Entry { name, url, profile: node.profile, certificate, source: Source::Configured });
     }
-    Ok(entries)
+    Ok(nodes)
 }
 
 fn read(path: &Path) -> Result<String, ConfigError> {
@@ -232,7 +250,8 @@ mod tests {
             (Isolation::Semaphore, Schedule::PowerSave, 6)
         );
         assert_eq!(config.dhcp_leases.as_deref(), Some(Path::new("/run/leases")));
-        assert_eq!((config.nodes[0].name.as_str(), config.nodes[0].certificate.as_str()), ("n1", "PEM"));
+        let entries = config.entries().unwrap();
+        assert_eq!((entries[0].name.as_str(), entries[0].certificate.as_str()), ("n1", "PEM"));
     }
 
     #[test]
@@ -249,7 +268,8 @@ mod tests {
             (format!("{SMALL}{}", node.replace("n1.pem", "n2.pem")), "n2.pem"),
         ] {
             let (_dir, config) = load(&text);
-            let error = config.unwrap_err().to_string();
+            let error = config.and_then(|config| config.entries()).unwrap_err();
+            let error = format!("{:#}", anyhow::Error::from(error));
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -11,6 +11,7 @@ use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Volume};
 use crate::cluster::merge::{Detail, Sighting};
 use crate::cluster::node::{Identity, Node};
 use crate::ids::{BadName, InstanceId};
+use crate::nodes::seconds;
 use crate::place::Room;
 
 /// Where a launch's images are; only its request has them.
@@ -107,7 +108,7 @@ pub fn miss(error: &CallError) -> String {
         CallError::Declined { reason } => format!("it declined to describe itself: {reason}"),
         CallError::Fault { code, reason } => format!("it is not understood ({code}): {reason}"),
         CallError::Unreachable { reason } => format!("it cannot be reached: {reason}"),
-        CallError::TimedOut { after, reason } => format!("it did not answer within {} ms: {reason}", after.as_millis()),
+        CallError::TimedOut { after, reason } => format!("it did not answer within {} s: {reason}", seconds(*after)),
     }
 }
 

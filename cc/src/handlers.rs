@@ -15,6 +15,18 @@ use ironbark_wsdl::Refusal;
 use crate::error::ClusterError;
 use crate::ids::InstanceId;
 
+/// Most instances that one request may name: as many as a 2.0.1 cluster could have
+/// (MAXINSTANCES, wire/cc.md 1.3).
+const MOST_IDS: usize = 2048;
+
+/// Refuses a request that names too many instances.
+fn within_limit(ids: &[String]) -> Result<(), ClusterError> {
+    if ids.len() > MOST_IDS {
+        return Err(ClusterError::bad("instanceIds", format!("{} ids; send at most {MOST_IDS} at once", ids.len())));
+    }
+    Ok(())
+}
+
 /// The instance id of a request that must have one.
 fn required_id(text: Option<&String>) -> Result<InstanceId, Refusal> {
     let text = required("instanceId", text)?;

@@ -48,6 +48,7 @@ enum Fate {
 /// [`ClusterError::NoRoom`] and [`ClusterError::BelowMinimum`] when it comes to fewer than the
 /// minimum; [`ClusterError::IdTaken`] for an id with another history. Then nothing new is left.
 pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<Vec<InstanceId>, ClusterError> {
+    let order = Arc::new(order);
     let schedule = cluster.settings.schedule;
     let span = ctx.start("cc.place", format!("{} instances, {}", order.wished.len(), schedule.name()));
     let mut placed = Err(ClusterError::bad("instanceIds", "nothing was placed"));
@@ -84,7 +85,7 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
         undo(cluster, ctx, new, &why).await?;
         return Err(ClusterError::BelowMinimum { accepted, least: order.least, why });
     }
-    Ok(order.wished.into_iter().map(|(id, _)| id).filter(|id| kept.contains(id)).collect())
+    Ok(order.wished.iter().map(|(id, _)| id.clone()).filter(|id| kept.contains(id)).collect())
 }
 
 /// What placing an order came to.

@@ -78,6 +78,7 @@ fn run(file: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     ironbark_wsdl::log::init();
     let identity = Arc::new(Identity::load_or_generate(&config.state_dir, &config.name)?);
+    let nodes = config.entries()?;
     let cloud = Certificate::load(&config.cloud_cert).context("cloud_cert: the cloud controller's certificate")?;
     // Before the journal's thread and the runtime's: see wsdl/src/child.rs.
     let forks = match config.isolation {
@@ -86,11 +87,12 @@ fn run(file: &std::path::Path) -> anyhow::Result<()> {
     };
     let journal = Journal::open(&config.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
-    runtime.block_on(work(config, identity, cloud, forks, journal))
+    runtime.block_on(work(config, nodes, identity, cloud, forks, journal))
 }
 
 async fn work(
     config: Config,
+    nodes: Vec<Entry>,
     identity: Arc<Identity>,
     cloud: Certificate,
     forks: Option<ForkServer>,
@@ -109,10 +111,13 @@ async fn work(
         dhcp_leases: config.dhcp_leases,
     };
     let connect = connect(identity.clone(), isolation.clone());
-    let cluster = Cluster::open(settings, config.nodes, journal, connect, Clock::system())?;
+    let cluster = Cluster::open(settings, nodes, journal, connect, Clock::system())?;
     refresh::start(&cluster).await;
 
-    let security = Security::new(identity, Profile::Strict, Clock::system());
+    let mut security = Security::new(identity, Profile::Strict, Clock::system());
+    if let Some(url) = config.url {
+        security = security.addressed(url);
+    }
     security.trust(vec![cloud]);
     let recorder = Arc::new(Recorder::new(format!("cc:{}", config.name)));
     let door = Endpoint::new(router(cluster, recorder), Some(security), PATH, CONTRACTS);

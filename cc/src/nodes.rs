@@ -6,6 +6,7 @@
 //! so that a node that hangs holds up its own callers and nobody else.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,8 +92,9 @@ pub struct Link {
     pub url: String,
     /// Begins its next refresh now.
     pub kick: Notify,
-    /// Held during a refresh: one in flight per node.
-    pub round: tokio::sync::Mutex<()>,
+    /// Held during a refresh: one in flight per node. Counts those that were begun.
+    round: tokio::sync::Mutex<()>,
+    rounds_begun: AtomicU64,
     transport: Arc<dyn Transport>,
     permits: Permits,
     watcher: Mutex<Option<AbortHandle>>,
@@ -134,10 +136,24 @@ impl Link {
             url: entry.url.clone(),
             kick: Notify::new(),
             round: tokio::sync::Mutex::new(()),
+            rounds_begun: AtomicU64::new(0),
             transport: transport.unwrap_or_else(|reason| Arc::new(NoTransport(reason))),
             permits: Permits::new(PER_NODE),
             watcher: Mutex::new(None),
         }
+    }
+
+    /// The turn to refresh this node, held until it is dropped; `None` if another refresh began
+    /// and ended while we waited: what it learned is as new as what we would learn.
+    pub async fn turn(&self) -> Option<tokio::sync::MutexGuard<'_, ()>> {
+        let before = self.rounds_begun.load(Ordering::SeqCst);
+        let turn = self.round.lock().await;
+        // One that was under way when we came does not count: it began before we asked.
+        if self.rounds_begun.load(Ordering::SeqCst) > before {
+            return None;
+        }
+        self.rounds_begun.fetch_add(1, Ordering::SeqCst);
+        Some(turn)
     }
 
     /// Remembers the task that refreshes this node.
@@ -227,7 +243,7 @@ pub fn sentence(node: &NodeName, error: &CallError) -> String {
 }
 
 /// Whole seconds where they are whole, else tenths.
-fn seconds(duration: Duration) -> String {
+pub fn seconds(duration: Duration) -> String {
     let tenths = (duration.as_millis() + 50) / 100;
     if tenths.is_multiple_of(10) { format!("{}", tenths / 10) } else { format!("{}.{}", tenths / 10, tenths % 10) }
 }

@@ -79,9 +79,10 @@ pub async fn reachable(cluster: &Arc<Cluster>) {
     .await;
 }
 
-/// Asks one node and merges its answer, or notes that it gave none.
+/// Asks one node and merges its answer, or notes that it gave none. Returns when the node was
+/// asked after this was called, by whomever: a thousand callers cost two rounds and not a thousand.
 pub async fn refresh(cluster: &Cluster, link: &Link) {
-    let _one_at_a_time = link.round.lock().await;
+    let Some(_turn) = link.turn().await else { return };
     let _permit = cluster.permits.round().await;
     let number = match cluster.change(|beliefs, _| beliefs.begin_report()).await {
         Ok(number) => number,

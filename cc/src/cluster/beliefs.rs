@@ -93,27 +93,26 @@ impl Beliefs {
     /// What is free on a node for new instances: what it last said, less the claims of launches
     /// that its report cannot have counted yet. Nothing unless it is up.
     pub fn free(&self, node: &Node) -> Room {
-        let reported = match (node.health, node.free) {
-            (Health::Up, Some(free)) => free,
-            (Health::Up, None) | (Health::Unknown | Health::Suspect | Health::Down, _) => return Room::default(),
-        };
-        self.instances
-            .values()
-            .filter(|instance| instance.claimed && instance.node == node.entry.name)
-            .fold(reported, |free, instance| free.less(instance.spec.size))
+        let here = self.instances.values().filter(|instance| instance.node == node.entry.name);
+        free_after(node, here)
     }
 
     /// The nodes as placement sees them.
     pub fn candidates(&self) -> Vec<Candidate> {
-        self.nodes
-            .iter()
-            .map(|node| Candidate {
+        let mut on: BTreeMap<&NodeName, Vec<&Instance>> = BTreeMap::new();
+        for instance in self.instances.values() {
+            on.entry(&instance.node).or_default().push(instance);
+        }
+        let candidate = |node: &Node| {
+            let here = on.get(&node.entry.name).map(Vec::as_slice).unwrap_or_default();
+            Candidate {
                 name: node.entry.name.clone(),
                 barred: (node.health != Health::Up).then(|| node.condition()),
-                free: self.free(node),
-                in_use: self.instances.values().any(|instance| instance.alive() && instance.node == node.entry.name),
-            })
-            .collect()
+                free: free_after(node, here.iter().copied()),
+                in_use: here.iter().any(|instance| instance.alive()),
+            }
+        };
+        self.nodes.iter().map(candidate).collect()
     }
 
     /// Places an instance and claims its room, so that the next decision sees it taken. An
@@ -243,5 +242,15 @@ impl Beliefs {
     pub fn take_unsaved(&mut self) -> Vec<(InstanceId, Option<Instance>)> {
         let unsaved = std::mem::take(&mut self.unsaved);
         unsaved.into_iter().map(|id| (id.clone(), self.instances.get(&id).cloned())).collect()
+    }
+}
+
+/// What a node last said is free, less the claims among its instances.
+fn free_after<'a>(node: &Node, instances: impl Iterator<Item = &'a Instance>) -> Room {
+    match (node.health, node.free) {
+        (Health::Up, Some(free)) => {
+            instances.filter(|instance| instance.claimed).fold(free, |free, instance| free.less(instance.spec.size))
+        }
+        (Health::Up, None) | (Health::Unknown | Health::Suspect | Health::Down, _) => Room::default(),
     }
 }

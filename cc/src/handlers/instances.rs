@@ -14,7 +14,7 @@ use ironbark_wsdl::ironbark::{
 };
 use ironbark_wsdl::{Context, Refusal, ironbark, nc};
 
-use super::required_id;
+use super::{required_id, within_limit};
 use crate::cluster::Cluster;
 use crate::cluster::instance::Launch;
 use crate::error::ClusterError;
@@ -46,6 +46,7 @@ pub async fn reboot_instances(
     ctx: Context,
     request: RebootInstances,
 ) -> Result<RebootInstancesResponse, Refusal> {
+    within_limit(&request.instance_ids)?;
     let results = for_each(request.instance_ids, |id| {
         let (cluster, ctx) = (cluster.clone(), ctx.clone());
         async move {
@@ -66,6 +67,7 @@ pub async fn terminate_instances(
     ctx: Context,
     request: TerminateInstances,
 ) -> Result<TerminateInstancesResponse, Refusal> {
+    within_limit(&request.instance_ids)?;
     let results = for_each(request.instance_ids, |id| {
         let (cluster, ctx) = (cluster.clone(), ctx.clone());
         async move { terminate_instance(&cluster, &ctx, &id).await }
@@ -125,6 +127,7 @@ pub async fn stop_instances(
     request: StopInstances,
 ) -> Result<StopInstancesResponse, Refusal> {
     let force = request.force;
+    within_limit(&request.instance_ids)?;
     let results = for_each(request.instance_ids, |id| {
         let (cluster, ctx) = (cluster.clone(), ctx.clone());
         async move {
@@ -142,6 +145,7 @@ pub async fn start_instances(
     ctx: Context,
     request: StartInstances,
 ) -> Result<StartInstancesResponse, Refusal> {
+    within_limit(&request.instance_ids)?;
     let results = for_each(request.instance_ids, |id| {
         let (cluster, ctx) = (cluster.clone(), ctx.clone());
         async move {

@@ -8,6 +8,7 @@ use ironbark_wsdl::cc::{RunInstances, RunInstancesResponse};
 use ironbark_wsdl::{Context, Refusal, cc};
 use tracing::Instrument;
 
+use super::within_limit;
 use crate::cluster::Cluster;
 use crate::convert;
 use crate::error::ClusterError;
@@ -43,6 +44,7 @@ fn accepted(instance: cc::Instance) -> cc::Instance {
 
 /// Checks a run request (wire/cc.md 10.1, step 1).
 fn order(request: &RunInstances, owner: &str) -> Result<Order, ClusterError> {
+    within_limit(&request.instance_ids)?;
     let least = count("minCount", request.min_count)?;
     let most = count("maxCount", request.max_count)?;
     if least > most {

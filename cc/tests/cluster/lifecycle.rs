@@ -58,6 +58,21 @@ async fn an_unknown_id_is_asked_for_everywhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn many_unknown_ids_cost_a_few_rounds_and_not_one_each() {
+    let (cloud, n1, _n2) = two().await;
+    let before = n1.asked("ncDescribeInstances").len();
+    let ids: Vec<String> = (0..500).map(|number| format!("i-{number:08x}")).collect();
+    let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+    let answer = cloud.raw(terminate(&ids)).await;
+    assert_eq!(answer.is_terminated.len(), 500);
+    let rounds = n1.asked("ncDescribeInstances").len() - before;
+    assert!((1..=2).contains(&rounds), "{rounds} rounds");
+    let ids = vec![A; 2049];
+    let text = cloud.raw(terminate(&ids)).await.status_message.unwrap();
+    assert!(text.contains("2049 ids; send at most 2048"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_node_that_is_down_is_told_and_not_called() {
     let (cloud, n1, _n2) = two().await;
     n1.mood("*", Mood::Unreachable);

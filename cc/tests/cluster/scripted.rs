@@ -244,6 +244,8 @@ impl Transport for ScriptedNode {
                 let named = state.moods.get(exchange.operation).or_else(|| state.moods.get("*"));
                 named.copied().unwrap_or(Mood::Well)
             };
+            // A call takes time, on the paused clock: so that calls overlap as they do in life.
+            tokio::time::sleep(Duration::from_millis(1)).await;
             match mood {
                 Mood::Well => self.serve(&exchange),
                 Mood::Hangs => Err(late(ctx).await),
