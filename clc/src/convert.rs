@@ -88,7 +88,9 @@ pub fn room(resource: &cc::Resource) -> Option<(String, Room)> {
 /// What a cluster tells of itself.
 pub fn description(response: &DescribeClusterResponse) -> Description {
     let on = |node: &ClusterNode| {
-        let of_node = response.instances.iter().filter(|instance| instance.node_name == node.name);
+        let over = |state: &str| matches!(Observed::named(state), Some(Observed::Terminated | Observed::Failed));
+        let on_it = |instance: &&ClusterInstance| instance.node_name == node.name && !over(&instance.state);
+        let of_node = response.instances.iter().filter(on_it);
         of_node.map(|instance| instance.instance_id.clone()).collect()
     };
     let node = |node: &ClusterNode| Node {

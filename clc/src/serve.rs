@@ -23,6 +23,8 @@ use crate::front::Front;
 use crate::store::Store;
 use crate::{launch, refresh, routes, upkeep};
 
+/// Twice what the front takes, so that what is a little too much gets an answer in EC2's form.
+const MAX_BODY: usize = 2 << 20;
 /// The common name in the cloud's certificate.
 const COMMON_NAME: &str = "ironbark-clc";
 
@@ -111,9 +113,10 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let cloud = Cloud::open(store, config.settings(), clock, connect).await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| explained(config, error))?;
     let handler: Handler = front(&cloud, identity).into_handler();
+    let limits = ServerLimits { body: MAX_BODY, ..ServerLimits::default() };
     let work = start(&cloud);
     tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());
-    ironbark_wsdl::http::serve(listener, ServerLimits::default(), handler, stop).await;
+    ironbark_wsdl::http::serve(listener, limits, handler, stop).await;
     drop(work);
     // The last answers' rows: a crash loses them, an orderly end does not.
     cloud.write_answered().await?;

@@ -39,6 +39,7 @@ pub async fn register_image(
         let text = "Only administrators register files of the nodes; give an http:// URL";
         return Err(Ec2Error::new(Code::UnauthorizedOperation, text));
     }
+    let location = location(&request.image_location)?;
     let kernel_id = parts(&cloud, &caller, request.kernel_id.as_deref(), ImageType::Kernel).await?;
     let ramdisk_id = parts(&cloud, &caller, request.ramdisk_id.as_deref(), ImageType::Ramdisk).await?;
     let image = Image {
@@ -47,7 +48,7 @@ pub async fn register_image(
         kind: request.image_type,
         name: request.name.clone(),
         description: request.description,
-        location: request.image_location,
+        location,
         sha256: request.sha256,
         architecture: request.architecture,
         kernel_id,
@@ -72,6 +73,20 @@ pub async fn register_image(
         }
     }
     Err(Ec2Error::internal("every id that was made is taken"))
+}
+
+/// The URL in the one form that nodes take. `file:/x` is as good as `file:///x` (RFC 8089), and some
+/// clients cannot send the latter: to `aws` it is a file of its own to send.
+fn location(given: &str) -> Result<String, Ec2Error> {
+    match given.strip_prefix("file:/") {
+        Some(path) => Ok(format!("file:///{}", path.trim_start_matches('/'))),
+        None if given.starts_with("https:") => Err(Ec2Error::invalid(
+            "ImageLocation",
+            given,
+            "Nodes fetch by http: or read a file:, not by https:. Sha256 guards the content.",
+        )),
+        None => Ok(given.to_string()),
+    }
 }
 
 /// The id of a kernel or ramdisk that the caller may use.
@@ -129,4 +144,18 @@ pub async fn deregister_image(
     }
     cloud.store.deregister_image(id).await?;
     Ok(Done)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nodes_get_urls_in_one_form() {
+        for given in ["file:/srv/a.img", "file:///srv/a.img"] {
+            assert_eq!(location(given).unwrap(), "file:///srv/a.img");
+        }
+        assert_eq!(location("http://h/a").unwrap(), "http://h/a");
+        assert_eq!(location("https://h/a").unwrap_err().code, Code::InvalidParameterValue);
+    }
 }

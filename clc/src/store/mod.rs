@@ -8,6 +8,7 @@ mod clusters;
 mod images;
 mod instances;
 mod keys;
+mod progress;
 mod requests;
 mod reservations;
 mod schema;
@@ -28,8 +29,9 @@ use tokio::sync::Semaphore;
 
 pub use clusters::Cluster;
 pub use images::{Image, Registered};
-pub use instances::{Change, Instance, Reason, Refused, Report};
+pub use instances::{Instance, Reason};
 pub use keys::KeyPair;
+pub use progress::{Change, Refused, Report};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};
 pub use users::{AccessKey, Certificate, User, UserCredentials};

@@ -115,3 +115,87 @@ fn write_group(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite:
     }
     connection.execute_batch("COMMIT")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn writer() -> Writer {
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "PRAGMA foreign_keys = ON;
+                 CREATE TABLE parents (id INTEGER PRIMARY KEY) STRICT;
+                 CREATE TABLE things (
+                     id INTEGER PRIMARY KEY,
+                     parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED
+                 ) STRICT;",
+            )
+            .unwrap();
+        Writer::start(connection).unwrap()
+    }
+
+    async fn insert(writer: &Writer, id: i64, parent: Option<i64>) -> Result<(), StoreError> {
+        let work = move |tx: &Connection| {
+            tx.execute("INSERT INTO things (id, parent) VALUES (?1, ?2)", (id, parent))?;
+            Ok(())
+        };
+        writer.run(work).await
+    }
+
+    async fn count(writer: &Writer) -> i64 {
+        let work = |tx: &Connection| Ok(tx.query_row("SELECT count(*) FROM things", [], |row| row.get(0))?);
+        writer.run(work).await.unwrap()
+    }
+
+    /// Runs `jobs` in one group: the thread is held up until all of them wait.
+    async fn in_one_group(writer: &Writer, jobs: Vec<(i64, Option<i64>)>) -> Vec<Result<(), StoreError>> {
+        let (go, wait) = channel::<()>();
+        let holding = tokio::spawn({
+            let writer = writer.clone();
+            async move { writer.run(move |_| wait.recv().map_err(|_| StoreError::Closed)).await }
+        });
+        // The queue is in the order of sending, and `run` sends when it is first polled.
+        tokio::task::yield_now().await;
+        let mut answers = Vec::new();
+        for (id, parent) in jobs {
+            let writer = writer.clone();
+            answers.push(tokio::spawn(async move { insert(&writer, id, parent).await }));
+        }
+        tokio::task::yield_now().await;
+        go.send(()).unwrap();
+        // It may share the group, and its fate.
+        drop(holding.await.unwrap());
+        let mut results = Vec::new();
+        for answer in answers {
+            results.push(answer.await.unwrap());
+        }
+        results
+    }
+
+    #[tokio::test]
+    async fn what_is_not_committed_is_not_acknowledged() {
+        let writer = writer();
+        // The deferred reference fails at COMMIT, after every job of the group has succeeded.
+        let results = in_one_group(&writer, vec![(1, None), (2, Some(99)), (3, None)]).await;
+        assert!(results.iter().all(|result| matches!(result, Err(StoreError::Lost(_)))), "{results:?}");
+        assert_eq!(count(&writer).await, 0);
+        insert(&writer, 4, None).await.unwrap();
+        assert_eq!(count(&writer).await, 1);
+    }
+
+    #[tokio::test]
+    async fn a_job_that_fails_or_panics_is_alone() {
+        let writer = writer();
+        let results = in_one_group(&writer, vec![(1, None), (1, None), (2, None)]).await;
+        assert!(results[0].is_ok() && results[2].is_ok());
+        assert!(matches!(results[1], Err(StoreError::Sqlite(_))));
+        let panicking = writer.run(|tx| {
+            tx.execute("INSERT INTO things (id) VALUES (3)", [])?;
+            let nothing: Option<()> = None;
+            Ok(nothing.expect("a test of panics"))
+        });
+        assert!(matches!(panicking.await, Err(StoreError::Panicked)));
+        assert_eq!(count(&writer).await, 2);
+    }
+}

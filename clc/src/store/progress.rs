@@ -1,0 +1,277 @@
+//! How instances get on: an owner's wish, a launch's outcome, a cluster's report. The rules are in
+//! `lifecycle`; here they are applied to rows, each use-case in one transaction, so that a wish and
+//! a report that come at the same moment cannot overwrite each other.
+
+use super::instances::{Instance, Reason, by_id, owned, save};
+use super::{Store, StoreError};
+use crate::ec2::instances::InstanceState;
+use crate::lifecycle::{self, Absence, Act, Due, Observed, Verdict, Wish};
+
+/// What a cluster said of one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// Which.
+    pub id: String,
+    /// How it is.
+    pub observed: Observed,
+    /// Why.
+    pub reason: Option<String>,
+    /// Its node.
+    pub node: Option<String>,
+    /// Its address within the cluster, once known.
+    pub private_ip: Option<String>,
+    /// Its address from outside, once known.
+    pub public_ip: Option<String>,
+    /// Boots since it was launched.
+    pub boot_count: Option<i32>,
+    /// How its last reboot went.
+    pub last_reboot: Option<String>,
+}
+
+/// How an owner's request changed one instance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The record afterwards.
+    pub instance: Instance,
+    /// Its state before.
+    pub before: InstanceState,
+    /// Its state afterwards.
+    pub after: InstanceState,
+}
+
+/// Why an owner's request changed nothing at all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// No such instance of that owner.
+    NotFound(String),
+    /// It is in a state in which this is not possible.
+    State(String, InstanceState),
+}
+
+impl Instance {
+    /// Sets wish and observation, and what follows from them.
+    fn move_to(&mut self, wish: Wish, observed: Observed, now: i64) {
+        let before = self.state();
+        (self.wish, self.observed) = (wish, observed);
+        let after = self.state();
+        if before != after {
+            self.since = now;
+        }
+        self.ended = match after {
+            InstanceState::Terminated => self.ended.or(Some(now)),
+            InstanceState::Pending | InstanceState::Running | InstanceState::ShuttingDown => None,
+            InstanceState::Stopping | InstanceState::Stopped => None,
+        };
+    }
+
+    /// What its owner's new wish makes of the record.
+    fn wish(&mut self, wish: Wish, force: bool, request_id: &str, now: i64) {
+        let was_over = self.state() == InstanceState::Terminated;
+        self.move_to(wish, self.observed, now);
+        self.epoch += 1;
+        self.request_id = request_id.to_string();
+        self.force = force;
+        match wish {
+            Wish::Run => self.reason = None,
+            // One that is over keeps the reason of its end.
+            Wish::Stop | Wish::Terminate if was_over => {}
+            Wish::Stop | Wish::Terminate => {
+                self.reason = Some(Reason::new("Client.UserInitiatedShutdown", "User initiated shutdown"));
+            }
+        }
+    }
+
+    /// What its cluster's report makes of the record.
+    fn take(&mut self, report: &Report, now: i64) {
+        let was_over = self.state() == InstanceState::Terminated;
+        let seen = lifecycle::observe(self.wish, self.observed, report.observed);
+        self.move_to(seen.wish, seen.observed, now);
+        let is_over = self.state() == InstanceState::Terminated;
+        if seen.by_guest {
+            self.epoch += 1;
+            self.reason = Some(Reason::new("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"));
+        }
+        if self.wish != Wish::Terminate {
+            match (was_over, is_over) {
+                (false, true) => {
+                    let text = report.reason.as_deref().unwrap_or("its node took it down and gave no reason");
+                    self.reason = Some(Reason::new("Server.InternalError", text));
+                }
+                // It was held for lost and is there again.
+                (true, false) => self.reason = None,
+                (true, true) | (false, false) => {}
+            }
+        }
+        keep_newer(&mut self.node, &report.node);
+        keep_newer(&mut self.private_ip, &report.private_ip);
+        keep_newer(&mut self.public_ip, &report.public_ip);
+        keep_newer(&mut self.boot_count, &report.boot_count);
+        keep_newer(&mut self.last_reboot, &report.last_reboot);
+    }
+}
+
+/// What a cluster does not say (any more) stays as it was last known.
+fn keep_newer<T: Clone>(known: &mut Option<T>, reported: &Option<T>) {
+    if reported.is_some() {
+        known.clone_from(reported);
+    }
+}
+
+impl Store {
+    /// Carries out an owner's request on several instances: all of them, or none. `force` is for
+    /// [`Act::Stop`]: do not ask the guest.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn act(
+        &self,
+        act: Act,
+        owner: String,
+        ids: Vec<String>,
+        force: bool,
+        request_id: String,
+        now: i64,
+    ) -> Result<Result<Vec<Change>, Refused>, StoreError> {
+        self.write(move |tx| {
+            let mut admitted = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(instance) = owned(tx, &owner, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+                match lifecycle::admit(act, instance.wish, instance.observed) {
+                    Verdict::Refuse => return Ok(Err(Refused::State(id, instance.state()))),
+                    Verdict::Go(wish) => admitted.push((instance, Some(wish))),
+                    Verdict::Stay => admitted.push((instance, None)),
+                }
+            }
+            let mut changes = Vec::with_capacity(admitted.len());
+            for (mut instance, wish) in admitted {
+                let before = instance.state();
+                if let Some(wish) = wish {
+                    instance.wish(wish, force, &request_id, now);
+                    save(tx, &instance)?;
+                }
+                let after = instance.state();
+                changes.push(Change { instance, before, after });
+            }
+            Ok(Ok(changes))
+        })
+        .await
+    }
+
+    /// What became of launches: those the cluster took are pending, those it declined are over.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn launched(
+        &self,
+        taken: Vec<String>,
+        declined: Vec<(String, Reason)>,
+        now: i64,
+    ) -> Result<(), StoreError> {
+        self.write(move |tx| {
+            for id in &taken {
+                if let Some(mut instance) = by_id(tx, id)?.filter(|instance| instance.observed == Observed::Unseen) {
+                    instance.move_to(instance.wish, Observed::Pending, now);
+                    save(tx, &instance)?;
+                }
+            }
+            for (id, reason) in declined {
+                if let Some(mut instance) = by_id(tx, &id)?.filter(|instance| instance.observed == Observed::Unseen) {
+                    instance.move_to(instance.wish, Observed::Terminated, now);
+                    instance.reason = Some(reason);
+                    save(tx, &instance)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Gives a launch up that nobody has answered: it is wished gone, should it exist after all.
+    /// Compare-and-set: false, and nothing changed, if the wish is not of that `epoch` any more or
+    /// the cluster has spoken.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn give_up(&self, id: String, epoch: i64, reason: Reason, now: i64) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let unchanged = |instance: &Instance| instance.epoch == epoch && instance.observed == Observed::Unseen;
+            let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
+            instance.move_to(Wish::Terminate, instance.observed, now);
+            instance.epoch += 1;
+            instance.reason = Some(reason);
+            save(tx, &instance)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes a wish back that the cluster keeps refusing. Compare-and-set: false, and nothing
+    /// changed, if the wish is not of that `epoch` any more or nothing is due any more.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn take_back(
+        &self,
+        id: String,
+        epoch: i64,
+        wish: Wish,
+        reason: Reason,
+        now: i64,
+    ) -> Result<bool, StoreError> {
+        self.write(move |tx| {
+            let unchanged = |instance: &Instance| instance.epoch == epoch && instance.due() != Due::Nothing;
+            let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
+            instance.move_to(wish, instance.observed, now);
+            instance.epoch += 1;
+            instance.reason = Some(reason);
+            save(tx, &instance)?;
+            Ok(true)
+        })
+        .await
+    }
+
+    /// Takes a cluster's whole report: what it said of each instance, and what is known of those it
+    /// should have listed and did not. Gives the ids it reported that are none of ours.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn report(
+        &self,
+        cluster: String,
+        reports: Vec<Report>,
+        absent: Vec<(String, Absence)>,
+        now: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        self.write(move |tx| {
+            let mut unknown = Vec::new();
+            for report in &reports {
+                let Some(mut instance) = by_id(tx, &report.id)?.filter(|instance| instance.cluster == cluster) else {
+                    unknown.push(report.id.clone());
+                    continue;
+                };
+                let before = instance.clone();
+                instance.take(report, now);
+                if instance != before {
+                    save(tx, &instance)?;
+                }
+            }
+            for (id, absence) in absent {
+                let gone = |instance: &Instance| lifecycle::is_gone(instance.wish, instance.observed, absence);
+                if let Some(mut instance) = by_id(tx, &id)?.filter(gone) {
+                    instance.move_to(instance.wish, Observed::Gone, now);
+                    if instance.wish != Wish::Terminate {
+                        let place = instance
+                            .node
+                            .clone()
+                            .map_or_else(|| format!("cluster {cluster}"), |node| format!("node {node}"));
+                        instance.reason =
+                            Some(Reason::new("Server.InternalError", format!("{place} no longer has it")));
+                    }
+                    save(tx, &instance)?;
+                }
+            }
+            Ok(unknown)
+        })
+        .await
+    }
+}
