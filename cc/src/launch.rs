@@ -191,7 +191,9 @@ async fn send_again(cluster: &Cluster, ctx: &Context, order: &Order, id: &Instan
     let request = convert::run_instance(id, spec, &order.urls);
     match nodes::tell(cluster, ctx, node, request, budget::share(ctx.remaining(), 1)).await {
         Ok(answer) => accepted(cluster, id, node, &answer).await,
-        Err(error) => doubtful(cluster, id, node, nodes::sentence(node, &error)).await,
+        // It may be on its way a second time: the doubt begins anew.
+        Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, nodes::sentence(node, &error)).await,
+        Err(error) => tracing::info!(instance = %id, "again: {}", nodes::sentence(node, &error)),
     }
 }
 

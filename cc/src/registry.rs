@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::cluster::Cluster;
+use crate::cluster::beliefs::Beliefs;
 use crate::cluster::node::{Entry, Source};
 use crate::error::ClusterError;
 use crate::ids::NodeName;
@@ -14,15 +15,27 @@ use crate::refresh;
 /// # Errors
 /// [`ClusterError::Node`] when the name or the URL is another node's; [`ClusterError::State`].
 pub async fn register(cluster: &Arc<Cluster>, entry: Entry) -> Result<(), ClusterError> {
-    let there = cluster.read(|beliefs| {
-        let same = |other: &Entry| other.name == entry.name || other.url == entry.url;
-        beliefs.nodes.iter().map(|node| node.entry.clone()).find(same)
+    // Looked up and taken in one step: of two registrations at once one finds the other.
+    let there = cluster.change(|beliefs, now| {
+        let same = |other: &&Entry| other.name == entry.name || other.url == entry.url;
+        let there = beliefs.nodes.iter().map(|node| &node.entry).find(same).cloned();
+        if there.is_none() {
+            beliefs.add_node(entry.clone(), now);
+        }
+        there
     });
-    if let Some(other) = there {
-        return already_there(&entry, &other);
+    if let Some(other) = there.await? {
+        already_there(&entry, &other)?;
+        // The first of two registrations at once may still be writing.
+        return match other.source {
+            Source::Registered => Ok(cluster.write_node(&entry.name, Some(&entry)).await?),
+            Source::Configured => Ok(()),
+        };
     }
-    cluster.write_node(&entry.name, Some(&entry)).await?;
-    cluster.change(|beliefs, now| beliefs.add_node(entry.clone(), now)).await?;
+    if let Err(error) = cluster.write_node(&entry.name, Some(&entry)).await {
+        cluster.change(|beliefs, _| beliefs.remove_node(&entry.name)).await?;
+        return Err(error.into());
+    }
     let link = cluster.link_up(&entry);
     refresh::watch(cluster, link);
     cluster.kick(&entry.name);
@@ -51,27 +64,37 @@ fn already_there(entry: &Entry, other: &Entry) -> Result<(), ClusterError> {
 /// [`ClusterError::Node`] when it is not registered, is in the configuration file, or still has
 /// instances; [`ClusterError::State`].
 pub async fn deregister(cluster: &Cluster, name: &NodeName) -> Result<(), ClusterError> {
-    let refuse = |problem: String| Err(ClusterError::Node { name: name.clone(), problem });
-    let (source, instances) = cluster.read(|beliefs| {
-        let here = beliefs.instances.values().filter(|instance| instance.node == *name && instance.alive());
-        (
-            beliefs.node(name).map(|node| node.entry.source),
-            here.map(|instance| instance.id.to_string()).collect::<Vec<_>>(),
-        )
+    // Looked at and let go in one step, so that nothing is placed on it in between.
+    let gone = cluster.change(|beliefs, _| {
+        let entry = may_go(beliefs, name)?;
+        beliefs.remove_node(name);
+        Ok(entry)
     });
-    match source {
-        None => return refuse("not registered with this cluster".to_string()),
-        Some(Source::Configured) => {
-            return refuse("written in the configuration file; take it out there and restart".to_string());
-        }
-        Some(Source::Registered) => {}
+    let entry = gone.await?.map_err(|problem| ClusterError::Node { name: name.clone(), problem })?;
+    if let Err(error) = cluster.write_node(name, None).await {
+        cluster.change(|beliefs, now| beliefs.add_node(entry, now)).await?;
+        return Err(error.into());
     }
-    if !instances.is_empty() {
-        return refuse(format!("it has instances, terminate them first: {}", instances.join(", ")));
-    }
-    cluster.write_node(name, None).await?;
     cluster.unlink(name);
-    cluster.change(|beliefs, _| beliefs.remove_node(name)).await?;
     tracing::info!(node = %name, event = "cc.node.deregistered");
     Ok(())
+}
+
+/// The node's entry if it may be let go, else what is in the way.
+fn may_go(beliefs: &Beliefs, name: &NodeName) -> Result<Entry, String> {
+    let entry = beliefs.node(name).map(|node| node.entry.clone());
+    let entry = entry.ok_or_else(|| "not registered with this cluster".to_string())?;
+    match entry.source {
+        Source::Configured => {
+            return Err("written in the configuration file; take it out there and restart".to_string());
+        }
+        Source::Registered => {}
+    }
+    let here = beliefs.instances.values().filter(|instance| instance.node == *name && instance.alive());
+    let instances: Vec<&str> = here.map(|instance| instance.id.as_str()).collect();
+    if instances.is_empty() {
+        Ok(entry)
+    } else {
+        Err(format!("it has instances, terminate them first: {}", instances.join(", ")))
+    }
 }

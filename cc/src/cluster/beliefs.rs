@@ -149,11 +149,12 @@ impl Beliefs {
     /// Nobody knows whether the node took the launch. Its reports decide; a report that listed the
     /// instance meanwhile has decided already.
     pub fn doubtful(&mut self, id: &InstanceId, reason: String, now: Timestamp) {
-        self.edit(id, |instance| {
-            if instance.launch == Launch::Calling {
+        self.edit(id, |instance| match instance.launch {
+            Launch::Calling | Launch::Doubtful { .. } => {
                 instance.launch = Launch::Doubtful { since: now };
                 instance.reason = Some(reason);
             }
+            Launch::Settled => {}
         });
     }
 

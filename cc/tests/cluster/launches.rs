@@ -146,6 +146,23 @@ async fn the_same_request_again_is_answered_again_and_launches_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_same_request_again_sends_a_doubtful_launch_to_the_same_node_again() {
+    let (first, second) = (ScriptedNode::new(512), ScriptedNode::new(512));
+    first.mood("ncRunInstance", Mood::Hangs);
+    let cloud = Harness::new(&[("n1", first.clone()), ("n2", second.clone())]).await;
+    cloud.run(1, &[A]).await.unwrap();
+    let cloud = cloud.restarted().await;
+    first.mood("ncRunInstance", Mood::Declines);
+    assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A], "a refusal now proves nothing about the first sending");
+    first.mood("ncRunInstance", Mood::Well);
+    assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A]);
+    assert_eq!(first.states()[A], "pending");
+    assert_eq!((first.asked("ncRunInstance").len(), second.asked("ncRunInstance").len()), (3, 0));
+    assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A]);
+    assert_eq!(first.asked("ncRunInstance").len(), 3, "acknowledged: not sent again");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_requests_at_once_do_not_take_the_same_room() {
     let node = ScriptedNode::new(200);
     let cloud = Harness::new(&[("n1", node.clone())]).await;
