@@ -23,11 +23,6 @@ impl InstanceId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-
-    /// The name of the instance's tap device, `ib-3C5A0732`: Linux allows 15 characters.
-    pub fn tap(&self) -> String {
-        format!("ib-{}", &self.0[2..])
-    }
 }
 
 impl FromStr for InstanceId {
@@ -73,11 +68,5 @@ mod tests {
             let error = bad.parse::<InstanceId>().unwrap_err().to_string();
             assert!(error.contains("instanceId"), "{error}");
         }
-    }
-
-    #[test]
-    fn a_tap_name_fits_into_an_interface_name() {
-        let id: InstanceId = "i-3C5A0732".parse().unwrap();
-        assert!(id.tap().len() <= 15, "{}", id.tap());
     }
 }

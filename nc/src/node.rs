@@ -286,6 +286,6 @@ fn disk_found(store: &Store, records: &[Record]) -> Result<u64, Error> {
         source: source.into(),
     };
     let stat = nix::sys::statvfs::statvfs(dir).map_err(failed)?;
-    let free = u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size()));
+    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
     Ok(free / GIB + capacity::used(records).disk_gb)
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use ironbark_wsdl::{Context, OpenSpan, Refusal};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::{AbortHandle, JoinHandle, JoinSet};
+use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
 use crate::effects::{self, Outcome};
@@ -21,139 +21,16 @@ use crate::lifecycle::{
 };
 use crate::shop::Shop;
 use crate::state::{Record, Staged, StoreError};
-use crate::volumes::Plug;
+
+mod handle;
+mod plugging;
+
+pub use handle::{Accepted, Handle, Message, VolumeAsk};
 
 /// Messages a runner may be behind before senders wait.
 const INBOX: usize = 64;
 /// For how long the spans of a request's work are open at most.
 const WORK_BUDGET: Duration = Duration::from_secs(7200);
-
-/// The way to a runner, and what it last published.
-#[derive(Clone)]
-pub struct Handle {
-    inbox: mpsc::Sender<Message>,
-    record: watch::Receiver<Arc<Record>>,
-    task: AbortHandle,
-}
-
-/// What a runner is told.
-pub enum Message {
-    /// A user wants something.
-    Ask {
-        /// What.
-        request: Request,
-        /// On whose behalf, in which request.
-        ctx: Context,
-        /// Where the answer goes, once the record is durable.
-        answer: oneshot::Sender<Result<Accepted, Refusal>>,
-    },
-    /// A user wants a disk in or out.
-    Volume {
-        /// Which.
-        ask: VolumeAsk,
-        /// In which request.
-        ctx: Context,
-        /// Where the answer goes, once it is done.
-        answer: oneshot::Sender<Result<(), Refusal>>,
-    },
-    /// The inventory, as far as it is about this instance's domain; `None` when it is not in it.
-    Seen {
-        /// The domain.
-        domain: Option<DomainSeen>,
-        /// When the inventory was asked for.
-        asked: Instant,
-    },
-    /// The hypervisor told of this domain.
-    Happened(Change),
-    /// Its address became known.
-    Learnt(Ipv4Addr),
-}
-
-/// What is wanted of a disk.
-#[derive(Clone, Debug)]
-pub enum VolumeAsk {
-    /// Plug it in.
-    Attach(Plug),
-    /// Take it out.
-    Detach {
-        /// The volume.
-        volume_id: String,
-        /// Where it must come from; empty = wherever.
-        source: String,
-    },
-}
-
-/// An accepted request: the states before and after.
-#[derive(Clone, Debug)]
-pub struct Accepted {
-    /// Before.
-    pub before: State,
-    /// After.
-    pub after: State,
-}
-
-impl Handle {
-    /// What is known of the instance.
-    pub fn record(&self) -> Arc<Record> {
-        self.record.borrow().clone()
-    }
-
-    /// The records to come; the first is the present one.
-    pub fn watch(&self) -> watch::Receiver<Arc<Record>> {
-        self.record.clone()
-    }
-
-    /// Asks something of the instance and waits for the runner's word, until the context's deadline.
-    ///
-    /// # Errors
-    /// The reason, when it is refused or no word came in time.
-    pub async fn ask(&self, ctx: &Context, request: Request) -> Result<Accepted, Refusal> {
-        let (answer, word) = oneshot::channel();
-        self.hear(ctx, Message::Ask { request, ctx: ctx.clone(), answer }, word).await
-    }
-
-    /// Asks for a disk in or out and waits until it is done, until the context's deadline.
-    ///
-    /// # Errors
-    /// The reason, when it is refused or failed, or no word came in time.
-    pub async fn volume(&self, ctx: &Context, ask: VolumeAsk) -> Result<(), Refusal> {
-        let (answer, word) = oneshot::channel();
-        self.hear(ctx, Message::Volume { ask, ctx: ctx.clone(), answer }, word).await
-    }
-
-    async fn hear<T>(
-        &self,
-        ctx: &Context,
-        message: Message,
-        word: oneshot::Receiver<Result<T, Refusal>>,
-    ) -> Result<T, Refusal> {
-        let id = self.record().id.clone();
-        let budget = ctx.remaining();
-        let heard = async {
-            self.inbox.send(message).await.ok()?;
-            word.await.ok()
-        };
-        match tokio::time::timeout(budget, heard).await {
-            Ok(Some(result)) => result,
-            Ok(None) => Err(Refusal::new(format!("{id} is no longer kept by this node"))),
-            Err(_) => Err(Refusal::new(format!(
-                "{id}: no word within {budget:?}; the outcome is unknown: describe the instance"
-            ))),
-        }
-    }
-
-    /// Tells the runner something that will be told again: dropped when it is far behind.
-    pub fn tell(&self, message: Message) {
-        if let Err(mpsc::error::TrySendError::Full(_)) = self.inbox.try_send(message) {
-            tracing::warn!(event = "nc.instance.behind", instance = %self.record().id);
-        }
-    }
-
-    /// Ends the runner where it stands, as the end of the process would.
-    pub fn abort(&self) {
-        self.task.abort();
-    }
-}
 
 /// Starts the runner of a record that is durable already: `first` is how it begins.
 pub fn spawn(shop: Arc<Shop>, record: Record, ctx: Context, first: First) -> Handle {
@@ -553,8 +430,6 @@ impl Runner {
         self.work.as_ref().map_or_else(|| self.ctx.clone(), |work| work.ctx().clone())
     }
 }
-
-mod plugging;
 
 /// Waits for the end of staging; for ever when nothing is being staged.
 async fn staging_end(staging: &mut Option<JoinHandle<Result<Staged, String>>>) -> Result<Staged, String> {

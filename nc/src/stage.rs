@@ -7,6 +7,7 @@ use std::path::Path;
 use ironbark_wsdl::Context;
 use ironbark_wsdl::marshal::bytes_carried;
 
+use crate::hypervisor::domain_xml::tap_name;
 use crate::hypervisor::{Boot, Disk, DiskFormat, DiskSource, DomainKey, DomainSpec, Nic};
 use crate::images::{Format, ImageStore, Kind, Order, Progress, StagedImage};
 use crate::seed::Seed;
@@ -148,7 +149,7 @@ pub fn domain(record: &Record, files: &InstanceFiles, bridge: Option<&str>) -> R
         disks,
         seed: Some(files.seed()),
         nic: match bridge {
-            Some(bridge) => Nic::Bridge { bridge: bridge.to_string(), mac, tap: record.id.tap() },
+            Some(bridge) => Nic::Bridge { bridge: bridge.to_string(), mac, tap: tap_name(record.id.as_str()) },
             None => Nic::User { mac },
         },
         console: files.console(),

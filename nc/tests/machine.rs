@@ -1,8 +1,9 @@
 //! The node controller as a program, over signed HTTP, with a real guest under libvirtd: launch, disk, reboot,
-//! kill -9 and adoption, stop, start, terminate.
+//! kill -9 and adoption, stop, start, terminate; and in SYSTEM mode, on a bridge with somebody else's DHCP server,
+//! the learning of the guest's address.
 //!
 //! Needs IRONBARK_GUEST (a directory with vmlinuz, initrd.img and root.img as tests/guest builds them) and a
-//! libvirtd; without them it says so and passes.
+//! libvirtd, the second test also root and dnsmasq; without them they say so and pass.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
@@ -17,7 +18,6 @@ use ironbark_wsdl::wsse::{Certificate, Identity};
 use ironbark_wsdl::{CallError, Context, Recorder, Request, RequestId, call, ironbark, nc};
 use tempfile::TempDir;
 
-const ID: &str = "i-7E570001";
 /// A guest boots in some 5 s on an idle machine; this one may be busy.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -35,13 +35,15 @@ struct Lab {
     dir: TempDir,
     guest: PathBuf,
     port: u16,
+    /// The instance: another one for each test, since all share one libvirtd.
+    id: String,
     cluster: Arc<Identity>,
     recorder: Arc<Recorder>,
 }
 
 impl Lab {
-    /// Keys and configuration, or why there can be none.
-    fn new() -> Result<Self, String> {
+    /// Keys and configuration, or why there can be none. `hypervisor` is more of that table.
+    fn new(hypervisor: &str) -> Result<Self, String> {
         let guest = std::env::var_os("IRONBARK_GUEST").map(PathBuf::from).ok_or("IRONBARK_GUEST names no guest")?;
         if !Path::new("/run/libvirt/libvirt-sock").exists() {
             return Err("no libvirtd runs here".to_string());
@@ -57,11 +59,13 @@ impl Lab {
             Identity::load_or_generate(&dir.path().join("cc"), "cluster1").map_err(|error| error.to_string())?;
         let config = format!(
             "name = 'n1'\nlisten = '127.0.0.1:{port}'\nstate_dir = 'nc'\ncluster_cert = 'cc/cert.pem'\n\
-             [hypervisor]\nuri = 'qemu:///system'\n[images]\nallow = ['file:{}']\n[limits]\nmemory_mb = 512\n",
+             [hypervisor]\nuri = 'qemu:///system'\n{hypervisor}\n[images]\nallow = ['file:{}']\n[limits]\nmemory_mb = 512\n",
             guest.display()
         );
         std::fs::write(dir.path().join("nc.toml"), config).map_err(|error| error.to_string())?;
-        Ok(Self { dir, guest, port, cluster: Arc::new(cluster), recorder: Arc::new(Recorder::new("cc:test")) })
+        let id = format!("i-{}", &uuid::Uuid::new_v4().simple().to_string()[..8].to_ascii_uppercase());
+        let recorder = Arc::new(Recorder::new("cc:test"));
+        Ok(Self { dir, guest, port, id, cluster: Arc::new(cluster), recorder })
     }
 
     fn command(&self) -> Command {
@@ -98,7 +102,7 @@ impl Lab {
         while begun.elapsed() < PATIENCE {
             // The program may not listen yet.
             if let Ok(node) = self.ask(client, "eucalyptus", ironbark::DescribeNode::default()).await {
-                last = node.instances.into_iter().find(|instance| instance.instance_id == ID);
+                last = node.instances.into_iter().find(|instance| instance.instance_id == self.id);
                 if let Some(instance) = last.clone().filter(|instance| wanted(instance)) {
                     eprintln!("{what} after {:.1} s", begun.elapsed().as_secs_f64());
                     return instance;
@@ -114,7 +118,7 @@ impl Lab {
         let begun = Instant::now();
         let mut console = String::new();
         while begun.elapsed() < PATIENCE {
-            let request = nc::GetConsoleOutput { instance_id: ID.to_string(), ..Default::default() };
+            let request = nc::GetConsoleOutput { instance_id: self.id.clone(), ..Default::default() };
             let answer = self.tell(client, request).await;
             console = String::from_utf8_lossy(&STANDARD.decode(answer.console_output).expect("base64")).into_owned();
             if console.matches(text).count() >= times {
@@ -136,7 +140,7 @@ impl Lab {
             kernel_url: Some(url("vmlinuz")),
             ramdisk_url: Some(url("initrd.img")),
             reservation_id: "r-7E570001".to_string(),
-            instance_id: ID.to_string(),
+            instance_id: self.id.clone(),
             instance_type: nc::VirtualMachine {
                 name: Some("m1.tiny".to_string()),
                 memory: Some(128),
@@ -158,12 +162,21 @@ impl Lab {
     }
 }
 
+impl Drop for Lab {
+    /// Takes away what a failed test leaves.
+    fn drop(&mut self) {
+        for verb in ["destroy", "undefine"] {
+            let _ = Command::new("virsh").args(["-q", "-c", "qemu:///system", verb, &self.id]).output();
+        }
+    }
+}
+
 /// What the guest says when it is up.
 const UP: &str = "guest: ready";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_guest_lives_its_whole_life() {
-    let lab = match Lab::new() {
+    let lab = match Lab::new("") {
         Ok(lab) => lab,
         Err(why) => {
             eprintln!("SKIPPED a_guest_lives_its_whole_life: {why}");
@@ -187,9 +200,84 @@ async fn a_guest_lives_its_whole_life() {
     assert_eq!(adopted.boot_count, 2, "{adopted:?}");
     stop_and_start(&lab, &client).await;
     terminate(&lab, &client).await;
+    assert!(lab.dir.path().join("vol").exists(), "a volume is the user's");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(program.0.id() as i32), nix::sys::signal::Signal::SIGTERM)
         .unwrap();
     assert!(program.0.wait().unwrap().success(), "SIGTERM is an orderly end");
+}
+
+/// A bridge with a DHCP server that the node controller knows nothing of; both end with their value.
+struct Network {
+    dnsmasq: Child,
+}
+
+const BRIDGE: &str = "ibtest0";
+
+impl Network {
+    fn new(dir: &Path) -> Result<Self, String> {
+        if !nix::unistd::geteuid().is_root() {
+            return Err("a bridge needs root".to_string());
+        }
+        ip(&["link", "add", BRIDGE, "type", "bridge"])?;
+        let set =
+            ip(&["addr", "add", "10.213.77.1/24", "dev", BRIDGE]).and_then(|()| ip(&["link", "set", BRIDGE, "up"]));
+        let leases = dir.join("leases");
+        let dnsmasq = set.and_then(|()| {
+            Command::new("dnsmasq")
+                .args([
+                    "--keep-in-foreground",
+                    "--conf-file=/dev/null",
+                    "--port=0",
+                    "--bind-interfaces",
+                    "--user=root",
+                    "--pid-file=",
+                ])
+                .arg(format!("--interface={BRIDGE}"))
+                .arg("--dhcp-range=10.213.77.50,10.213.77.99,255.255.255.0")
+                .arg(format!("--dhcp-leasefile={}", leases.display()))
+                .spawn()
+                .map_err(|error| format!("dnsmasq: {error}"))
+        });
+        dnsmasq.map(|dnsmasq| Self { dnsmasq }).inspect_err(|_| drop(ip(&["link", "del", BRIDGE])))
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        let _ = self.dnsmasq.kill();
+        let _ = self.dnsmasq.wait();
+        let _ = ip(&["link", "del", BRIDGE]);
+    }
+}
+
+fn ip(arguments: &[&str]) -> Result<(), String> {
+    let output = Command::new("ip").args(arguments).output().map_err(|error| format!("ip: {error}"))?;
+    match output.status.success() {
+        true => Ok(()),
+        false => Err(format!("ip {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim())),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_guests_address_is_learnt_from_anothers_dhcp_server() {
+    let made = Lab::new(&format!("bridge = '{BRIDGE}'")).and_then(|lab| Ok((Network::new(lab.dir.path())?, lab)));
+    let (_network, lab) = match made {
+        Ok(made) => made,
+        Err(why) => {
+            eprintln!("SKIPPED a_guests_address_is_learnt_from_anothers_dhcp_server: {why}");
+            return;
+        }
+    };
+    assert!(lab.command().arg("keys").status().unwrap().success());
+    let (_program, client) = lab.start();
+    run_until_up(&lab, &client).await;
+    let told = lab.until(&client, "its address is told", |instance| instance.private_ip.is_some()).await;
+    let address = told.private_ip.unwrap();
+    assert!(address.starts_with("10.213.77."), "{address}");
+    let described = lab.tell(&client, nc::DescribeInstances::default()).await;
+    let net = described.instances[0].net_params.clone().unwrap();
+    assert_eq!((net.private_ip, net.public_ip), (address.clone(), address));
+    terminate(&lab, &client).await;
 }
 
 async fn run_until_up(lab: &Lab, client: &SoapClient) {
@@ -219,7 +307,7 @@ async fn plug(lab: &Lab, client: &SoapClient) {
     let path = lab.dir.path().join("vol");
     std::fs::write(&path, vec![0u8; 4 << 20]).unwrap();
     let attach = nc::AttachVolume {
-        instance_id: Some(ID.to_string()),
+        instance_id: Some(lab.id.clone()),
         volume_id: Some("vol-7E570001".to_string()),
         remote_dev: Some(path.display().to_string()),
         local_dev: Some("/dev/sdb".to_string()),
@@ -231,7 +319,7 @@ async fn plug(lab: &Lab, client: &SoapClient) {
 }
 
 async fn reboot(lab: &Lab, client: &SoapClient) {
-    let answer = lab.tell(client, nc::RebootInstance { instance_id: ID.to_string(), ..Default::default() }).await;
+    let answer = lab.tell(client, nc::RebootInstance { instance_id: lab.id.clone(), ..Default::default() }).await;
     let rebooted = lab.until(client, "rebooted", |instance| instance.last_reboot.is_some()).await;
     eprintln!("reboot: {:?}", rebooted.last_reboot);
     assert_eq!(rebooted.boot_count, 2, "{rebooted:?}");
@@ -243,11 +331,11 @@ async fn reboot(lab: &Lab, client: &SoapClient) {
 }
 
 async fn stop_and_start(lab: &Lab, client: &SoapClient) {
-    lab.tell(client, ironbark::StopInstance { instance_id: ID.to_string(), ..Default::default() }).await;
+    lab.tell(client, ironbark::StopInstance { instance_id: lab.id.clone(), ..Default::default() }).await;
     let stopped = lab.until(client, "stopped", |instance| instance.state == "stopped").await;
     eprintln!("stop: {:?}", stopped.reason);
     assert!(stopped.reason.unwrap().contains("the guest shut down"), "the guest did not obey");
-    lab.tell(client, ironbark::StartInstance { instance_id: ID.to_string(), ..Default::default() }).await;
+    lab.tell(client, ironbark::StartInstance { instance_id: lab.id.clone(), ..Default::default() }).await;
     let started = lab.until(client, "started", |instance| instance.state == "running").await;
     assert_eq!(started.boot_count, 3, "{started:?}");
     lab.console(client, UP, 3).await;
@@ -256,9 +344,8 @@ async fn stop_and_start(lab: &Lab, client: &SoapClient) {
 }
 
 async fn terminate(lab: &Lab, client: &SoapClient) {
-    lab.tell(client, nc::TerminateInstance { instance_id: ID.to_string(), ..Default::default() }).await;
+    lab.tell(client, nc::TerminateInstance { instance_id: lab.id.clone(), ..Default::default() }).await;
     lab.until(client, "terminated", |instance| instance.state == "terminated").await;
     let left: Vec<_> = std::fs::read_dir(lab.dir.path().join("nc/instances")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
-    assert!(lab.dir.path().join("vol").exists(), "a volume is the user's");
 }
