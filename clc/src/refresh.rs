@@ -73,8 +73,15 @@ pub async fn run(cloud: Arc<Cloud>) {
                 }
             });
         }
-        // Begin anew when the list of clusters changes; dropping the set ends the old polls.
-        cloud.registered.notified().await;
+        // Begin anew when the list of clusters changes; dropping the set ends the old polls. A poll
+        // never ends by itself but by a panic, whose cluster must not be forgotten for it.
+        tokio::select! {
+            () = cloud.registered.notified() => {}
+            Some(ended) = polls.join_next() => {
+                tracing::error!(event = "refresh.died", error = ?ended.err());
+                tokio::time::sleep(cloud.settings.poll).await;
+            }
+        }
     }
 }
 

@@ -114,9 +114,13 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let listener = TcpListener::bind(config.listen).await.map_err(|error| explained(config, error))?;
     let handler: Handler = front(&cloud, identity).into_handler();
     let limits = ServerLimits { body: MAX_BODY, ..ServerLimits::default() };
-    let work = start(&cloud);
+    let mut work = start(&cloud);
     tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());
-    ironbark_wsdl::http::serve(listener, limits, handler, stop).await;
+    tokio::select! {
+        () = ironbark_wsdl::http::serve(listener, limits, handler, stop) => {}
+        // Better no controller, which is started again, than one that answers and does nothing.
+        ended = work.join_next() => bail!("the work between requests has died: {ended:?}"),
+    }
     drop(work);
     // The last answers' rows: a crash loses them, an orderly end does not.
     cloud.write_answered().await?;

@@ -2,6 +2,7 @@
 
 use rusqlite::{Row, params};
 
+use super::reservations::forget_instances;
 use super::{Store, StoreError};
 
 /// A registered cluster.
@@ -71,8 +72,7 @@ impl Store {
             if !living.is_empty() {
                 return Ok(Some(Err(living)));
             }
-            tx.execute("DELETE FROM instances WHERE cluster = ?1", [&name])?;
-            tx.execute("DELETE FROM reservations WHERE cluster = ?1", [&name])?;
+            forget_instances(tx, "cluster = ?1", &name)?;
             let deleted = tx.execute("DELETE FROM clusters WHERE name = ?1", [&name])?;
             Ok((deleted > 0).then_some(Ok(())))
         })

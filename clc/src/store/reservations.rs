@@ -1,7 +1,7 @@
 //! Reservations: what one RunInstances asked for, with everything a launch needs, so that it can
 //! be sent, and sent again, from the record alone.
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::{Instance, insert_instance, instances_of};
 use super::tags::add_tags;
@@ -227,19 +227,22 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     pub async fn forget_ended(&self, ended_before: i64) -> Result<usize, StoreError> {
-        self.write(move |tx| {
-            let ended = "SELECT instance_id FROM instances WHERE ended < ?1";
-            tx.execute(&format!("DELETE FROM tags WHERE resource_id IN ({ended})"), [ended_before])?;
-            let forgotten = tx.execute("DELETE FROM instances WHERE ended < ?1", [ended_before])?;
-            if forgotten > 0 {
-                let left = "reservation_id NOT IN (SELECT reservation_id FROM instances)";
-                tx.execute(&format!("DELETE FROM client_tokens WHERE {left}"), [])?;
-                tx.execute(&format!("DELETE FROM reservations WHERE {left}"), [])?;
-            }
-            Ok(forgotten)
-        })
-        .await
+        self.write(move |tx| forget_instances(tx, "ended < ?1", &ended_before)).await
     }
+}
+
+/// Deletes the instances of a condition on one value, with their labels, the reservations left
+/// without any, and the client tokens of those.
+pub(super) fn forget_instances(tx: &Connection, condition: &str, value: &dyn ToSql) -> Result<usize, StoreError> {
+    let these = format!("SELECT instance_id FROM instances WHERE {condition}");
+    tx.execute(&format!("DELETE FROM tags WHERE resource_id IN ({these})"), [value])?;
+    let forgotten = tx.execute(&format!("DELETE FROM instances WHERE {condition}"), [value])?;
+    if forgotten > 0 {
+        let empty = "reservation_id NOT IN (SELECT reservation_id FROM instances)";
+        tx.execute(&format!("DELETE FROM client_tokens WHERE {empty}"), [])?;
+        tx.execute(&format!("DELETE FROM reservations WHERE {empty}"), [])?;
+    }
+    Ok(forgotten)
 }
 
 fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {

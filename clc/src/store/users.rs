@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::reservations::forget_instances;
 use super::{Store, StoreError, is_duplicate};
 
 /// A user; the name is also the owner id of what it owns.
@@ -110,8 +111,7 @@ impl Store {
             if admins == 0 {
                 return Ok(Some(Err(format!("{name} is the last administrator"))));
             }
-            tx.execute("DELETE FROM instances WHERE owner = ?1", [&name])?;
-            tx.execute("DELETE FROM reservations WHERE owner = ?1", [&name])?;
+            forget_instances(tx, "owner = ?1", &name)?;
             tx.execute("DELETE FROM users WHERE name = ?1", [&name])?;
             Ok(Some(Ok(())))
         })

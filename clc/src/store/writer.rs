@@ -190,10 +190,9 @@ mod tests {
         let results = in_one_group(&writer, vec![(1, None), (1, None), (2, None)]).await;
         assert!(results[0].is_ok() && results[2].is_ok());
         assert!(matches!(results[1], Err(StoreError::Sqlite(_))));
-        let panicking = writer.run(|tx| {
+        let panicking = writer.run::<(), _>(|tx| {
             tx.execute("INSERT INTO things (id) VALUES (3)", [])?;
-            let nothing: Option<()> = None;
-            Ok(nothing.expect("a test of panics"))
+            panic!("a test of panics");
         });
         assert!(matches!(panicking.await, Err(StoreError::Panicked)));
         assert_eq!(count(&writer).await, 2);
