@@ -6,7 +6,7 @@ use std::io;
 use std::mem;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::time::Duration;
+use std::thread::JoinHandle;
 
 use nix::libc;
 
@@ -99,12 +99,12 @@ pub fn read_arp(table: &str) -> Vec<Lease> {
     table.lines().filter_map(entry).collect()
 }
 
-/// Listens for leases on a bridge and tells each to `tell`, on a thread of its own, until `tell` returns false
-/// (noticed within a second).
+/// Listens for leases on a bridge and tells each to `tell`, on a thread of its own. The thread ends when `tell` returns
+/// false, and when the bridge goes.
 ///
 /// # Errors
 /// When the socket cannot be made, above all for lack of CAP_NET_RAW, or the bridge is not there.
-pub fn listen(bridge: &str, tell: impl Fn(Lease) -> bool + Send + 'static) -> io::Result<()> {
+pub fn listen(bridge: &str, tell: impl Fn(Lease) -> bool + Send + 'static) -> io::Result<JoinHandle<()>> {
     let socket = open(bridge)?;
     std::thread::Builder::new().name("dhcp-listener".to_string()).spawn(move || {
         let mut frame = [0u8; 2048];
@@ -119,23 +119,17 @@ pub fn listen(bridge: &str, tell: impl Fn(Lease) -> bool + Send + 'static) -> io
                 None => {}
             }
         }
-    })?;
-    Ok(())
+    })
 }
 
-/// Whether listening goes on after this error. A bridge that is down for a while comes back.
+/// Whether listening goes on after this error. A bridge that went down may also be gone: then the socket would be deaf
+/// for ever.
 fn keep_on(error: &io::Error) -> bool {
-    match error.raw_os_error() {
-        Some(libc::EAGAIN | libc::EINTR) => true,
-        Some(libc::ENETDOWN) => {
-            std::thread::sleep(Duration::from_secs(1));
-            true
-        }
-        Some(_) | None => {
-            tracing::error!(event = "nc.address.deaf", %error, "no more addresses are learnt from DHCP; restart the node controller");
-            false
-        }
+    let patient = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::EINTR));
+    if !patient {
+        tracing::warn!(event = "nc.address.lost", %error);
     }
+    patient
 }
 
 /// Only unfragmented UDP over IPv4 to port 68, so that the thread sleeps through all other traffic: classic BPF
@@ -163,6 +157,9 @@ const TO_DHCP_CLIENTS: [libc::sock_filter; 11] = {
 fn open(bridge: &str) -> io::Result<OwnedFd> {
     let all = i32::from((libc::ETH_P_ALL as u16).to_be());
     let index = nix::net::if_::if_nametoindex(bridge)?;
+    if !is_up(bridge)? {
+        return Err(io::Error::new(io::ErrorKind::NetworkDown, "the bridge is down"));
+    }
     let index = i32::try_from(index).map_err(io::Error::other)?;
     // SAFETY: no memory is passed; the result is checked before it is used. Protocol 0: nothing is heard before the filter stands.
     let raw = check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
@@ -190,6 +187,13 @@ fn open(bridge: &str) -> io::Result<OwnedFd> {
     // SAFETY: the address is a sockaddr_ll of the length given, and lives across the call.
     check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
     Ok(socket)
+}
+
+/// Whether an interface is up (IFF_UP, bit 0 of its flags).
+fn is_up(interface: &str) -> io::Result<bool> {
+    let flags = std::fs::read_to_string(format!("/sys/class/net/{interface}/flags"))?;
+    let flags = u32::from_str_radix(flags.trim().trim_start_matches("0x"), 16).map_err(io::Error::other)?;
+    Ok(flags & 1 == 1)
 }
 
 fn set<T>(socket: &OwnedFd, level: i32, option: i32, value: &T) -> io::Result<()> {

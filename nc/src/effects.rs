@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironbark_wsdl::Context;
 use tracing::Instrument;
@@ -154,10 +155,16 @@ pub async fn stage(shop: Arc<Shop>, record: Record, ctx: Context) -> Result<Stag
     staged
 }
 
+/// The time for plugging a disk: less than the caller waits, so that he hears how it ended.
+fn plugging_time(shop: &Shop, ctx: &Context) -> Duration {
+    shop.times.call.min(ctx.remaining().saturating_sub(Duration::from_millis(500)))
+}
+
 /// Plugs a volume in.
 pub async fn plug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Context) -> Outcome {
     let span = ctx.start("nc.domain.attach_disk", &volume.id);
-    let plugged = shop.hypervisor.attach_disk(&stage::key(&record), volumes::disk(&volume), shop.times.call).await;
+    let plugged =
+        shop.hypervisor.attach_disk(&stage::key(&record), volumes::disk(&volume), plugging_time(&shop, &ctx)).await;
     span.finish(plugged.as_ref().map_or_else(ToString::to_string, |()| "ok".to_string()));
     Outcome::Plugged { volume_id: volume.id, plugged }
 }
@@ -165,7 +172,7 @@ pub async fn plug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Context)
 /// Takes a volume out.
 pub async fn unplug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Context) -> Outcome {
     let span = ctx.start("nc.domain.detach_disk", &volume.id);
-    let plugged = shop.hypervisor.detach_disk(&stage::key(&record), &volume.target, shop.times.call).await;
+    let plugged = shop.hypervisor.detach_disk(&stage::key(&record), &volume.target, plugging_time(&shop, &ctx)).await;
     span.finish(plugged.as_ref().map_or_else(ToString::to_string, |()| "ok".to_string()));
     Outcome::Plugged { volume_id: volume.id, plugged }
 }

@@ -188,11 +188,19 @@ impl Node {
     }
 
     fn check_room(&self, id: &InstanceId, wanted: Amount) -> Result<(), Refusal> {
-        if let Some(trouble) = &self.health.borrow().trouble {
+        if let Some(trouble) = self.trouble() {
             return Err(Refusal::new(format!("{id}: the hypervisor of this node cannot be asked: {trouble}")));
         }
         let (limits, used) = self.room()?;
         capacity::check(limits, used, wanted).map_err(|reason| Refusal::new(format!("{id}: {reason}")))
+    }
+
+    /// Why nothing is admitted at present: the hypervisor has never answered, or has been silent for too long. A moment's
+    /// silence only delays what is begun.
+    pub fn trouble(&self) -> Option<String> {
+        let health = self.health.borrow();
+        let silent = Timestamp::now().duration_since(health.since).unsigned_abs() >= self.shop.times.patience;
+        health.trouble.clone().filter(|_| silent || health.host.is_none())
     }
 
     /// What the node offers, and what of it is in use.

@@ -168,30 +168,44 @@ impl Observer {
 /// that the kernel has talked to.
 pub async fn learn_addresses(shop: Arc<Shop>) {
     let Some(bridge) = shop.bridge.clone() else { return };
-    let listening = Arc::downgrade(&shop);
+    let mut listener = None;
+    let mut tick = tokio::time::interval(shop.times.observe);
+    loop {
+        tick.tick().await;
+        // The bridge may be made, or made anew, after we began.
+        listener = Some(match listener.take() {
+            Some(Ok(thread)) if !std::thread::JoinHandle::is_finished(&thread) => Ok(thread),
+            before => listen(&shop, &bridge, before.as_ref().is_some_and(Result::is_err)),
+        });
+        if let Ok(table) = tokio::fs::read_to_string("/proc/net/arp").await {
+            for lease in address::read_arp(&table) {
+                learnt(&shop, lease, false);
+            }
+        }
+    }
+}
+
+/// Begins to listen for leases. What is in the way is told once.
+fn listen(shop: &Arc<Shop>, bridge: &str, told: bool) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let listening = Arc::downgrade(shop);
     let tell = move |lease| match listening.upgrade() {
         Some(shop) => {
-            learnt(&shop, lease);
+            learnt(&shop, lease, true);
             true
         }
         None => false,
     };
-    if let Err(error) = address::listen(&bridge, tell) {
-        tracing::error!(
+    let listener = address::listen(bridge, tell);
+    match &listener {
+        Ok(_) => tracing::info!(event = "nc.address.listening", bridge),
+        Err(_) if told => {}
+        Err(error) => tracing::error!(
             event = "nc.address.deaf", bridge, %error,
             "guests' addresses are learnt from the ARP table only, which knows those that this machine talked to; \
              run the node controller with CAP_NET_RAW, and see that the bridge is there"
-        );
+        ),
     }
-    let mut tick = tokio::time::interval(shop.times.observe);
-    loop {
-        tick.tick().await;
-        if let Ok(table) = tokio::fs::read_to_string("/proc/net/arp").await {
-            for lease in address::read_arp(&table) {
-                learnt(&shop, lease);
-            }
-        }
-    }
+    listener
 }
 
 /// Keeps what guests write within bounds, for ever.
@@ -213,11 +227,11 @@ pub async fn bound_consoles(shop: Arc<Shop>) {
 }
 
 /// Tells the instance that has this hardware address.
-fn learnt(shop: &Shop, lease: Lease) {
+fn learnt(shop: &Shop, lease: Lease, fresh: bool) {
     let mac = address::format_mac(lease.mac);
     for handle in shop.handles() {
         if handle.record().order.net.mac == mac {
-            handle.tell(Message::Learnt(lease.ip));
+            handle.tell(Message::Learnt { ip: lease.ip, fresh });
         }
     }
 }

@@ -123,7 +123,7 @@ impl Runner {
             Message::Volume { ask, ctx, answer } => self.volume_asked(ask, &ctx, answer).await,
             Message::Seen { domain, asked } => self.seen(domain, asked).await,
             Message::Happened(change) => self.happened(change).await,
-            Message::Learnt(ip) => self.learnt(ip).await,
+            Message::Learnt { ip, fresh } => self.learnt(ip, fresh).await,
         }
     }
 
@@ -401,8 +401,9 @@ impl Runner {
         }
     }
 
-    async fn learnt(&mut self, ip: Ipv4Addr) {
-        if self.record.learnt_ip == Some(ip) || !self.record.state.holds_memory() {
+    async fn learnt(&mut self, ip: Ipv4Addr, fresh: bool) {
+        let known = self.record.learnt_ip;
+        if known == Some(ip) || (known.is_some() && !fresh) || !self.record.state.holds_memory() {
             return;
         }
         let mut next = self.record.clone();

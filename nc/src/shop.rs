@@ -39,6 +39,8 @@ pub struct Times {
     pub start: Duration,
     /// For any other call about a domain.
     pub call: Duration,
+    /// For which a hypervisor may be silent before nothing is admitted any more.
+    pub patience: Duration,
 }
 
 impl Default for Times {
@@ -58,6 +60,7 @@ impl Default for Times {
             inventory: seconds(4),
             start: seconds(120),
             call: seconds(30),
+            patience: seconds(20),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use ironbark_wsdl::command::Command;
 use ironbark_wsdl::{Context, Refusal, nc};
 
+use crate::capacity::Amount;
 use crate::convert::number;
 use crate::effects::prepare_network;
 use crate::node::Node;
@@ -13,14 +14,15 @@ use crate::node::Node;
 /// How long the command that puts the node to sleep may take to return.
 const POWER_DOWN_TIME: Duration = Duration::from_secs(15);
 
-/// What the node offers and what is left. Disks are counted in GB throughout; 2.0.1 answers MB and subtracts GB.
+/// What the node offers and what is left: nothing while its hypervisor is silent. Disks are counted in GB throughout;
+/// 2.0.1 answers MB and subtracts GB.
 pub async fn describe_resource(
     node: Arc<Node>,
     _ctx: Context,
     _request: nc::DescribeResource,
 ) -> Result<nc::DescribeResourceResponse, Refusal> {
     let (limits, used) = node.room()?;
-    let left = limits.less(used);
+    let left = if node.trouble().is_some() { Amount::default() } else { limits.less(used) };
     Ok(nc::DescribeResourceResponse {
         node_status: "OK".to_string(),
         memory_size_max: number(limits.memory_mb),

@@ -330,8 +330,13 @@ impl State {
         match self {
             State::Pending(Stage::Imaging) => Some("imaging".to_string()),
             State::Pending(Stage::Networking) => Some("networking".to_string()),
-            State::Pending(Stage::Spawning(_)) => Some("spawning".to_string()),
-            State::Starting(_) => Some("starting".to_string()),
+            State::Pending(Stage::Spawning(StartCall::Due)) | State::Starting(StartCall::Due) => {
+                Some("waiting for the hypervisor".to_string())
+            }
+            State::Pending(Stage::Spawning(StartCall::Sent | StartCall::Answered | StartCall::Unknown)) => {
+                Some("spawning".to_string())
+            }
+            State::Starting(StartCall::Sent | StartCall::Answered | StartCall::Unknown) => Some("starting".to_string()),
             State::Stopped(why) => Some(match why {
                 Why::Obeyed => format!("stopped on request: the guest shut down after {seconds:.1} s"),
                 Why::Forced => format!("stopped on request: forced after {seconds:.1} s"),

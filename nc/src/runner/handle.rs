@@ -51,7 +51,13 @@ pub enum Message {
     /// The hypervisor told of this domain.
     Happened(Change),
     /// Its address became known.
-    Learnt(Ipv4Addr),
+    Learnt {
+        /// The address.
+        ip: Ipv4Addr,
+        /// Whether its DHCP server said so just now. The kernel's memory may be older than what is known, and only fills
+        /// what is not.
+        fresh: bool,
+    },
 }
 
 /// What is wanted of a disk.

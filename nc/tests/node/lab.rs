@@ -30,6 +30,7 @@ pub fn quick() -> Times {
         inventory: ms(1000),
         start: ms(300),
         call: ms(300),
+        patience: ms(0),
     }
 }
 
