@@ -153,8 +153,9 @@ async fn a_start_that_is_refused_for_long_is_taken_back_with_the_reason() {
 
 #[tokio::test]
 async fn a_cluster_of_2_0_1_runs_instances_and_cannot_stop_them() {
-    let lab = Lab::new().await;
+    let mut lab = Lab::new().await;
     *lab.cc.old.lock().unwrap() = true;
+    lab.restart().await;
     let ids = lab.running(1).await;
     let error = stop(&lab, &ids).await.unwrap_err();
     assert_eq!(error.code, Code::UnsupportedOperation);
@@ -388,4 +389,17 @@ async fn a_stranger_is_left_alone() {
     lab.pass().await;
     assert_eq!(lab.cc.ids(), ["i-0BADBEEF"]);
     assert_eq!(lab.wire.count("TerminateInstances"), 0);
+}
+
+#[tokio::test]
+async fn a_fault_of_a_cluster_that_describes_itself_hides_no_state() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    stop(&lab, &ids).await.unwrap();
+    lab.pass().await;
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    *lab.cc.old.lock().unwrap() = true;
+    lab.poll().await;
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopped, "2.0.1's list calls it Extant");
 }

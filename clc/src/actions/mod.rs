@@ -39,13 +39,15 @@ impl From<CredentialError> for Ec2Error {
 /// action to tell: only it knows whose fault that is.
 fn unanswered(cluster: &str, error: CallError) -> Ec2Error {
     let text = match &error {
-        CallError::Unreachable { .. } => format!("Zone {cluster} cannot be reached, so nothing was done; try again later"),
+        CallError::Unreachable { .. } => {
+            format!("Zone {cluster} cannot be reached, so nothing was done; try again later")
+        }
         CallError::TimedOut { .. } => {
             format!("Zone {cluster} has not answered, so it is not known whether it was done; look, then try again")
         }
-        CallError::Fault { .. } | CallError::Declined { .. } => {
-            format!("Zone {cluster} did not understand the request; the request id leads to the cause in its log")
-        }
+        CallError::Fault { .. } | CallError::Declined { .. } => format!(
+            "Zone {cluster} has answered with an error, so it is not known whether it was done; the request id leads to the cause in the cloud's log"
+        ),
     };
     Ec2Error::new(Code::Unavailable, text).because(error)
 }
