@@ -227,6 +227,7 @@ pub fn cluster_node(node: &Node, beliefs: &Beliefs) -> ironbark::ClusterNode {
         since: node.since.into(),
         last_seen: node.last_seen.map(DateTime::from),
         node_id: node.identity.node_id.clone(),
+        hypervisor: node.identity.hypervisor.clone(),
         memory_max: narrow(offered.memory_mb),
         memory_available: narrow(free.memory_mb),
         disk_max: narrow(offered.disk_gb),

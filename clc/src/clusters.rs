@@ -70,6 +70,8 @@ pub struct Node {
     pub memory_mb: (i32, i32),
     /// GB of disk free, and all.
     pub disk_gb: (i32, i32),
+    /// What runs its domains, and why so.
+    pub hypervisor: Option<String>,
     /// The operations it knows beyond 2.0.1's.
     pub operations: Vec<String>,
     /// The instances on it.

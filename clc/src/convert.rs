@@ -102,6 +102,7 @@ pub fn description(response: &DescribeClusterResponse) -> Description {
         cores: (node.cores_available, node.cores_max),
         memory_mb: (node.memory_available, node.memory_max),
         disk_gb: (node.disk_available, node.disk_max),
+        hypervisor: node.hypervisor.clone(),
         operations: node.operations.clone(),
         instance_ids: on(node),
     };

@@ -189,6 +189,7 @@ fn node_row(cluster: &str, failure: Option<&str>, node: Node) -> NodeRow {
         cores: free_and_all(node.cores),
         memory_mb: free_and_all(node.memory_mb),
         disk_gb: free_and_all(node.disk_gb),
+        hypervisor: node.hypervisor,
         instance_ids: node.instance_ids,
     }
 }

@@ -32,6 +32,9 @@ pub struct ClusterNode {
     /// Its identity, UUID text.
     #[yaserde(prefix = "n", rename = "nodeId")]
     pub node_id: Option<String>,
+    /// What runs its domains, and why so: the sentence of its DescribeNode.
+    #[yaserde(prefix = "n")]
+    pub hypervisor: Option<String>,
     /// Memory offered, MB; 0 = not known.
     #[yaserde(prefix = "n", rename = "memoryMax")]
     pub memory_max: i32,

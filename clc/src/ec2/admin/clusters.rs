@@ -168,6 +168,8 @@ pub struct NodeRow {
     pub cores: Option<(i64, i64)>,
     pub memory_mb: Option<(i64, i64)>,
     pub disk_gb: Option<(i64, i64)>,
+    /// What runs its domains, and why so.
+    pub hypervisor: Option<String>,
     /// The instances on it.
     pub instance_ids: Vec<String>,
 }
@@ -191,6 +193,7 @@ impl Row for NodeRow {
             ("memoryMax", all(self.memory_mb)),
             ("diskAvailable", free(self.disk_gb)),
             ("diskMax", all(self.disk_gb)),
+            ("hypervisor", self.hypervisor.clone()),
             ("instances", Some(self.instance_ids.join(" "))),
         ])
     }
