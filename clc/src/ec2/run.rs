@@ -51,7 +51,7 @@ impl Action for RunInstances {
         let max_count = params.required_integer("MaxCount", 1..=MAX_COUNT)?;
         if max_count < min_count {
             let text = format!("MinCount ({min_count}) must not be greater than MaxCount ({max_count})");
-            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
+            return Err(Ec2Error::new(Code::InvalidParameterValue, text));
         }
         Ok(Self {
             image_id: ids::image_id(params.required("ImageId")?)?,
@@ -177,7 +177,7 @@ mod tests {
     #[test]
     fn slips_are_named() {
         let code = |more: &[(&str, &str)]| parse(more).unwrap_err().code;
-        assert_eq!(code(&[("MinCount", "3")]), Code::InvalidParameterCombination);
+        assert_eq!(code(&[("MinCount", "3")]), Code::InvalidParameterValue);
         assert_eq!(code(&[("MinCount", "0")]), Code::InvalidParameterValue);
         assert_eq!(code(&[("MaxCount", "")]), Code::MissingParameter);
         assert_eq!(code(&[("ImageId", "i-1A2B3C4D")]), Code::InvalidImageIdMalformed);
