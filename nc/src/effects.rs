@@ -31,6 +31,8 @@ pub enum Outcome {
     Plugged {
         /// The volume.
         volume_id: String,
+        /// Whether it was to come or to go.
+        attach: bool,
         /// What the hypervisor said.
         plugged: Result<(), HypervisorError>,
     },
@@ -166,7 +168,7 @@ pub async fn plug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Context)
     let plugged =
         shop.hypervisor.attach_disk(&stage::key(&record), volumes::disk(&volume), plugging_time(&shop, &ctx)).await;
     span.finish(plugged.as_ref().map_or_else(ToString::to_string, |()| "ok".to_string()));
-    Outcome::Plugged { volume_id: volume.id, plugged }
+    Outcome::Plugged { volume_id: volume.id, attach: true, plugged }
 }
 
 /// Takes a volume out.
@@ -174,7 +176,7 @@ pub async fn unplug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Contex
     let span = ctx.start("nc.domain.detach_disk", &volume.id);
     let plugged = shop.hypervisor.detach_disk(&stage::key(&record), &volume.target, plugging_time(&shop, &ctx)).await;
     span.finish(plugged.as_ref().map_or_else(ToString::to_string, |()| "ok".to_string()));
-    Outcome::Plugged { volume_id: volume.id, plugged }
+    Outcome::Plugged { volume_id: volume.id, attach: false, plugged }
 }
 
 /// The domain's disks, as the hypervisor has them.

@@ -108,7 +108,7 @@ impl Runner {
                 },
                 Some(done) = self.tasks.join_next(), if !self.tasks.is_empty() => match done {
                     Ok(outcome) => self.take(outcome).await,
-                    Err(error) => tracing::error!(event = "nc.effect.died", instance = %self.id, %error),
+                    Err(error) => self.died(&error).await,
                 },
                 staged = staging_end(&mut self.staging) => self.staged(staged).await,
                 () = tokio::time::sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => self.deadline().await,
@@ -147,8 +147,8 @@ impl Runner {
                     return;
                 }
                 self.ctx = ctx.detached(WORK_BUDGET);
-                self.enter(next);
                 self.open_work(work_name(request));
+                self.enter(next);
                 effects
             }
         };
@@ -159,7 +159,7 @@ impl Runner {
 
     /// What anything but a request leads to. A record that cannot be saved holds the instance where it is: nothing
     /// is done that is not written down.
-    pub(crate) async fn handle(&mut self, event: Event) {
+    async fn handle(&mut self, event: Event) {
         let Decision::Go { state, effects } = lifecycle::step(&self.record.state, event) else { return };
         let next = self.next_record(state, &effects);
         self.save_surely(&next).await;
@@ -206,7 +206,7 @@ impl Runner {
         effects::save(&self.shop, next).await
     }
 
-    pub(crate) async fn save_surely(&self, next: &Record) {
+    async fn save_surely(&self, next: &Record) {
         while let Err(error) = self.save(next).await {
             tracing::error!(event = "nc.record.unsaved", instance = %self.id, error = effects::causes(&error), "trying again");
             tokio::time::sleep(self.shop.times.retry).await;
@@ -225,13 +225,13 @@ impl Runner {
         if (next.state.name(), &next.reason) != (self.record.state.name(), &self.record.reason) {
             tracing::info!(
                 event = "nc.instance.state", instance = %self.id, from = self.record.state.name(), to = next.state.name(),
-                reason = next.reason.as_deref().unwrap_or_default(), req = %self.ctx.request
+                reason = next.reason.as_deref().unwrap_or_default(), req = self.request()
             );
         }
         if next.last_reboot != self.record.last_reboot
             && let Some(text) = &next.last_reboot
         {
-            tracing::info!(event = "nc.instance.rebooted", instance = %self.id, how = text, boots = next.boots, req = %self.ctx.request);
+            tracing::info!(event = "nc.instance.rebooted", instance = %self.id, how = text, boots = next.boots, req = self.request());
         }
         let before = std::mem::replace(&mut self.record, next);
         if changed {
@@ -315,6 +315,15 @@ impl Runner {
         }
     }
 
+    /// A task of ours broke off, and with it the knowledge of what it did: as after a restart of the process.
+    async fn died(&mut self, error: &tokio::task::JoinError) {
+        tracing::error!(event = "nc.effect.died", instance = %self.id, %error);
+        self.busy.clear();
+        self.resolving = false;
+        self.plugging = None;
+        self.handle(Event::Recovered).await;
+    }
+
     async fn take(&mut self, outcome: Outcome) {
         match outcome {
             Outcome::Done { action, ended } => {
@@ -324,7 +333,7 @@ impl Runner {
                     tracing::debug!(event = "nc.effect.late", instance = %self.id, ?ended);
                 }
             }
-            Outcome::Plugged { volume_id, plugged } => self.plugged(&volume_id, plugged).await,
+            Outcome::Plugged { volume_id, attach, plugged } => self.plugged(&volume_id, attach, plugged).await,
             Outcome::Disks(disks) => self.disks_seen(disks).await,
         }
     }
@@ -354,7 +363,20 @@ impl Runner {
         }
         let sighting = domain.map_or(Sighting::Absent, |domain| sighting(domain.state));
         self.handle(Event::Seen(sighting)).await;
+        self.note_pause(sighting).await;
         self.resolve_volumes(sighting);
+    }
+
+    /// A domain that is held runs as far as its life goes, but its user should know why nothing moves.
+    async fn note_pause(&mut self, sighting: Sighting) {
+        let held = sighting == Sighting::Paused;
+        let reason = held.then(|| "paused by the hypervisor: an I/O error of a disk, or an administrator".to_string());
+        if self.record.state == State::Running && sighting != Sighting::Unclear && self.record.reason != reason {
+            let mut next = self.record.clone();
+            next.reason = reason;
+            self.save_surely(&next).await;
+            self.enter(next);
+        }
     }
 
     /// The domain was started since it was last seen: somebody switched it off and on between two inventories.
@@ -424,6 +446,11 @@ impl Runner {
                 self.timers.insert(Timer::Limit, Instant::now() + self.shop.times.retry);
             }
         }
+    }
+
+    /// The request that is being carried out; `-` for what happens by itself.
+    fn request(&self) -> &str {
+        self.work.as_ref().map_or("-", |work| work.ctx().request.as_str())
     }
 
     /// The context for work under the present request's span.

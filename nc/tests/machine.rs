@@ -70,7 +70,8 @@ impl Lab {
 
     fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ironbark-nc"));
-        command.env("RUST_LOG", "ironbark_nc=info").arg("--config").arg(self.dir.path().join("nc.toml"));
+        let log = std::env::var("RUST_LOG").unwrap_or_else(|_| "ironbark_nc=info".to_string());
+        command.env("RUST_LOG", log).arg("--config").arg(self.dir.path().join("nc.toml"));
         command
     }
 

@@ -107,26 +107,30 @@ impl Runner {
     }
 
     /// The hypervisor has answered, or not, about a volume.
-    pub(super) async fn plugged(&mut self, volume_id: &str, result: Result<(), HypervisorError>) {
+    pub(super) async fn plugged(&mut self, volume_id: &str, attach: bool, result: Result<(), HypervisorError>) {
         let mut next = self.record.clone();
-        let state = next.volumes.iter().find(|volume| volume.id == volume_id).map(|volume| volume.state);
-        let was_there = state == Some(VolumeState::Detaching);
+        let listed = next.volumes.iter().any(|volume| volume.id == volume_id);
+        let settled = |there: bool| there.then_some(VolumeState::Attached);
         match &result {
-            Ok(()) => mark(&mut next, volume_id, (!was_there).then_some(VolumeState::Attached)),
+            Ok(()) => mark(&mut next, volume_id, settled(attach)),
             Err(
                 HypervisorError::Absent { .. } | HypervisorError::Unavailable { .. } | HypervisorError::Refused { .. },
-            ) => {
-                mark(&mut next, volume_id, was_there.then_some(VolumeState::Attached));
-            }
+            ) => mark(&mut next, volume_id, settled(!attach)),
             // It may have been done: the list of disks will tell, after the next sighting.
             Err(HypervisorError::TimedOut { .. }) => self.shop.bell.notify_one(),
         }
         self.save_surely(&next).await;
         self.enter(next);
-        let word = result.map_err(|error| Refusal::new(format!("{}: volume {volume_id}: {error}", self.id)));
-        tracing::info!(event = "nc.volume", instance = %self.id, volume = volume_id, attach = !was_there, outcome = ?word);
+        let word = match result {
+            Ok(()) if attach && !listed => {
+                Err("the instance went off while it was attached; attach it again".to_string())
+            }
+            Ok(()) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        };
+        tracing::info!(event = "nc.volume", instance = %self.id, volume = volume_id, attach, outcome = ?word);
         if let Some(answer) = self.plugging.take() {
-            let _ = answer.send(word);
+            let _ = answer.send(word.map_err(|why| Refusal::new(format!("{}: volume {volume_id}: {why}", self.id))));
         }
     }
 

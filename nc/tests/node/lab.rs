@@ -41,6 +41,7 @@ pub struct Lab {
     pub times: Times,
     pub limits: GivenLimits,
     pub power_down: Vec<String>,
+    pub bridge: Option<String>,
     id: Uuid,
 }
 
@@ -65,6 +66,7 @@ impl Lab {
             times: quick(),
             limits,
             power_down: Vec::new(),
+            bridge: None,
             id: Uuid::new_v4(),
         }
     }
@@ -89,7 +91,7 @@ impl Lab {
             id: self.id,
             images: ImageStore::new(&state_dir.join("cache"), 1 << 30, allow).unwrap(),
             state_dir,
-            bridge: None,
+            bridge: self.bridge.clone(),
             limits: self.limits,
             power_down: self.power_down.clone(),
             times: self.times,

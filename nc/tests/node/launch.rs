@@ -101,6 +101,18 @@ async fn an_image_that_may_not_be_fetched_fails_the_launch() {
 }
 
 #[tokio::test]
+async fn a_missing_bridge_fails_the_launch() {
+    let mut lab = Lab::new();
+    lab.bridge = Some("nosuchbridge0".to_string());
+    fails(&lab, lab.launch(ID), "there is no bridge 'nosuchbridge0'").await;
+    let node = lab.start().await;
+    match node.call(nc::StartNetwork::default()).await {
+        Err(CallError::Declined { .. }) => {}
+        other => panic!("a network without a bridge is ready: {other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_start_that_is_refused_fails_the_launch() {
     let lab = Lab::new();
     lab.hypervisor.fail_next("start", Fault::Refuse("no such machine type".to_string()));
