@@ -104,7 +104,8 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text =
             std::fs::read_to_string(path).map_err(|source| Error::ConfigFile { path: path.to_path_buf(), source })?;
-        let base = path.parent().unwrap_or(Path::new("."));
+        // The parent of a bare file name is the empty path, which stands for where we are.
+        let base = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
         Self::parse(&text, base).map_err(|problem| Error::Config { path: path.to_path_buf(), problem })
     }
 

@@ -250,6 +250,9 @@ where
     let request: R = from_xml(&incoming.body).map_err(|error| Fault::client(error.to_string()))?;
     let id = RequestId::from_peer(request.correlation_id());
     let user = request.user_id().unwrap_or(SYSTEM_USER).to_string();
+    // The tier above asks every few seconds how things are: that is no news.
+    let poll = user == SYSTEM_USER && R::NAME.trim_start_matches("nc").starts_with("Describe");
+    let recorder = if poll { Arc::new(Recorder::silent(recorder.tier())) } else { recorder };
     let mut ctx = Context::new(id, user, budget, recorder);
     ctx.span = incoming.message_id.unwrap_or_default();
     let tier = ctx.recorder.tier().split(':').next().unwrap_or_default().to_string();
@@ -272,10 +275,7 @@ where
         }
         let ms = began.elapsed().as_millis();
         match &outcome {
-            // The tier above asks every few seconds how things are: that is no news.
-            None if R::NAME.trim_start_matches("nc").starts_with("Describe") => {
-                tracing::debug!(event = "request.end", outcome = "ok", ms);
-            }
+            None if poll => tracing::debug!(event = "request.end", outcome = "ok", ms),
             None => tracing::info!(event = "request.end", outcome = "ok", ms),
             Some(reason) => tracing::warn!(event = "request.end", outcome = "refused", ms, reason),
         }

@@ -1,6 +1,8 @@
 //! How answers are printed: euca2ools' tab-separated columns, aligned tables for what euca2ools
 //! has not, or JSON. It knows nothing of any action.
 
+use std::io::Write;
+
 use clap::ValueEnum;
 
 use crate::tree::Element;
@@ -17,12 +19,16 @@ pub enum Form {
 /// Prints an answer: as JSON, or as `text` has it.
 pub fn print(form: Form, answer: &Element, text: impl FnOnce(&Element) -> Vec<String>) {
     match form {
-        Form::Json => println!("{:#}", answer.to_json()),
-        Form::Text => {
-            for line in text(answer) {
-                println!("{line}");
-            }
-        }
+        Form::Json => line(&format!("{:#}", answer.to_json())),
+        Form::Text => text(answer).iter().for_each(|text| line(text)),
+    }
+}
+
+/// Prints a line. Whoever reads only the first lines (`euca ... | head`) wants no more: then the
+/// program ends quietly, as others do.
+pub fn line(text: &str) {
+    if writeln!(std::io::stdout(), "{text}").is_err() {
+        std::process::exit(0);
     }
 }
 

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
 use crate::connection::{Cloud, Parameters};
-use crate::output::{Form, print, table};
+use crate::output::{Form, line, print, table};
 use crate::tree::Element;
 
 #[derive(Subcommand)]
@@ -186,7 +186,7 @@ async fn get_credentials(cloud: &Cloud, user: String, directory: &Path) -> Resul
         "eucarc",
         &eucarc(&cloud.url(), cloud.region(), key.at("accessKey/accessKeyId"), key.at("accessKey/secretAccessKey")),
     )?;
-    println!("{}", directory.join("eucarc").display());
+    line(&directory.join("eucarc").display().to_string());
     Ok(())
 }
 
