@@ -311,7 +311,9 @@ impl Scan<'_> {
             action: addressing("Action")?,
             message_id: addressing("MessageID")?,
             relates_to: addressing("RelatesTo")?,
-            reason: block(&header, IRONBARK, "Reason")?.map(str::to_string),
+            reason: only(&header, IRONBARK, "Reason")?
+                .and_then(|block| block.attribute(None, "text"))
+                .map(str::to_string),
             header,
             parts: self.parts,
         })
@@ -324,15 +326,21 @@ fn name(tag: &Tag<'_>) -> QName {
 
 /// The text of the one block with that name.
 fn block<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h str>, Fault> {
-    let mut found = header.iter().filter(|element| element.is(namespace, local));
-    let Some(element) = found.next() else { return Ok(None) };
-    if found.next().is_some() {
-        return Err(Fault::client(format!("two header blocks '{local}'; at most one is accepted")));
-    }
+    let Some(element) = only(header, namespace, local)? else { return Ok(None) };
     if !element.children.is_empty() {
         return Err(Fault::client(format!("elements inside the header block '{local}', which holds text")));
     }
     Ok(Some(&element.text))
+}
+
+/// The one block with that name.
+fn only<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h Element>, Fault> {
+    let mut found = header.iter().filter(|element| element.is(namespace, local));
+    let element = found.next();
+    if found.next().is_some() {
+        return Err(Fault::client(format!("two header blocks '{local}'; at most one is accepted")));
+    }
+    Ok(element)
 }
 
 /// SOAP 1.1, section 4.2.3. Blocks addressed to other actors are held to the same rule: this

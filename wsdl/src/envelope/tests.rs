@@ -55,7 +55,7 @@ fn header_blocks_are_read_by_name_and_namespace() {
         &format!(
             "<a:To {WSA_NS}> http://n1:8775/x </a:To><a:Action {WSA_NS}>EucalyptusNC#op</a:Action>\
              <a:MessageID {WSA_NS}>urn:uuid:1</a:MessageID><To>other</To>\
-             <r:Reason xmlns:r='urn:ironbark:1'> two\nlines</r:Reason>"
+             <r:Reason xmlns:r='urn:ironbark:1' text=' two&#10;lines'/>"
         ),
         "<op/>",
     ));

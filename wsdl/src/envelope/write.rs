@@ -5,7 +5,7 @@ use super::Limits;
 use super::events::is_xml_char;
 use super::names::{IRONBARK, SOAP, WSA, WSU};
 use crate::fault::Fault;
-use crate::wsse::c14n::{canonicalize, escape_text};
+use crate::wsse::c14n::{canonicalize, escape_attribute, escape_text};
 use crate::wsse::{Signer, SigningPart};
 
 /// A message to be written. `body` is the Body's child, as XML.
@@ -33,20 +33,16 @@ pub struct Outgoing<'a> {
 /// A `Server` fault when `body` is not well formed or has characters that XML forbids: marshalling
 /// let something through that it must not.
 pub fn write(message: &Outgoing<'_>, signer: Option<&Signer<'_>>) -> Result<String, Fault> {
-    let mut parts = Vec::new();
-    let blocks = [
-        ("wsa", "To", message.to),
-        ("wsa", "Action", message.action),
-        ("wsa", "MessageID", message.message_id),
-        ("wsa", "RelatesTo", message.relates_to),
-        ("ib", "Reason", message.reason),
+    let addressing = [
+        ("To", message.to),
+        ("Action", message.action),
+        ("MessageID", message.message_id),
+        ("RelatesTo", message.relates_to),
     ];
-    for (prefix, local, text) in blocks {
-        if let Some(text) = text {
-            parts.push(block(prefix, local, text, signer.is_some()));
-        }
-    }
-    let body = body(message.body, signer.is_some())?;
+    let signed = signer.is_some();
+    let blocks = addressing.iter().filter_map(|(local, text)| Some(addressing_block(local, (*text)?, signed)));
+    let parts: Vec<SigningPart> = blocks.chain(message.reason.map(|text| reason_block(text, signed))).collect();
+    let body = body(message.body, signed)?;
     let security = signer.map(|signer| signer.security(&parts, &body)).unwrap_or_default();
     let blocks: String = parts.iter().map(|part| part.canonical.as_str()).collect();
     let header = if blocks.is_empty() && security.is_empty() {
@@ -60,20 +56,36 @@ pub fn write(message: &Outgoing<'_>, signer: Option<&Signer<'_>>) -> Result<Stri
     ))
 }
 
-/// A header block with text. These texts are for people or are ours, so a character that XML
-/// forbids (a reason may quote a program's output) becomes U+FFFD instead of an error.
-fn block(prefix: &str, local: &str, text: &str, signed: bool) -> SigningPart {
-    let namespace = if prefix == "wsa" { WSA } else { IRONBARK };
+fn addressing_block(local: &str, text: &str, signed: bool) -> SigningPart {
+    let mut escaped = String::new();
+    escape_text(&printable(text), &mut escaped);
+    block("wsa", WSA, local, "", &escaped, signed)
+}
+
+/// Why an operation was refused. An attribute has the text, because gSOAP forgets the text of header
+/// blocks that it does not know, digests what is left, and takes the answer for a forged one.
+fn reason_block(text: &str, signed: bool) -> SigningPart {
+    let mut escaped = String::new();
+    escape_attribute(&printable(text), &mut escaped);
+    block("ib", IRONBARK, "Reason", &format!(" text=\"{escaped}\""), "", signed)
+}
+
+/// These texts are for people or are ours, so a character that XML forbids (a reason may quote a
+/// program's output) becomes U+FFFD instead of an error.
+fn printable(text: &str) -> String {
+    text.chars().map(|found| if is_xml_char(found) { found } else { '\u{fffd}' }).collect()
+}
+
+/// A header block in canonical form: attributes without namespace stand before `wsu:Id`.
+fn block(prefix: &str, namespace: &str, local: &str, attributes: &str, content: &str, signed: bool) -> SigningPart {
     let id = format!("id-{local}");
-    let mut canonical = if signed {
-        format!("<{prefix}:{local} xmlns:{prefix}=\"{namespace}\" xmlns:wsu=\"{WSU}\" wsu:Id=\"{id}\">")
+    let (wsu, wsu_id) = if signed {
+        (format!(" xmlns:wsu=\"{WSU}\""), format!(" wsu:Id=\"{id}\""))
     } else {
-        format!("<{prefix}:{local} xmlns:{prefix}=\"{namespace}\">")
+        (String::new(), String::new())
     };
-    let text: String = text.chars().map(|found| if is_xml_char(found) { found } else { '\u{fffd}' }).collect();
-    escape_text(&text, &mut canonical);
-    canonical.push_str(&format!("</{prefix}:{local}>"));
-    SigningPart { id, canonical }
+    let start = format!("<{prefix}:{local} xmlns:{prefix}=\"{namespace}\"{wsu}{attributes}{wsu_id}>");
+    SigningPart { id, canonical: format!("{start}{content}</{prefix}:{local}>") }
 }
 
 fn body(child: &str, signed: bool) -> Result<SigningPart, Fault> {
