@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::Duration;
 
+use ironbark_wsdl::wsse::Identity;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -32,11 +33,13 @@ pub struct Settings {
     pub isolation: &'static str,
     /// Additional lines of nc.toml, for sections not otherwise written.
     pub nc_extra: String,
+    /// The tiers have RSA-2048 keys, for peers that cannot do ECDSA; otherwise what they make themselves.
+    pub rsa: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hypervisor: Hypervisor::Test, isolation: "fork", nc_extra: String::new() }
+        Self { hypervisor: Hypervisor::Test, isolation: "fork", nc_extra: String::new(), rsa: false }
     }
 }
 
@@ -66,6 +69,9 @@ impl Cloud {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("our own directory");
         let addresses = [free_address(), free_address(), free_address()];
         write_configuration(path, &addresses, settings, guest.as_ref());
+        if settings.rsa {
+            ["clc", "cc", "nc"].iter().for_each(|tier| write_rsa_identity(&path.join(tier)));
+        }
         let mut cloud = Self {
             clc: Daemon::new("clc", path, &addresses[0]),
             cc: Daemon::new("cc", path, &addresses[1]),
@@ -161,7 +167,8 @@ impl Cloud {
     /// If it fails.
     pub fn json(&self, arguments: &[&str]) -> Value {
         let text = self.euca(&[&["--output", "json"], arguments].concat());
-        serde_json::from_str(&text).unwrap_or_else(|error| panic!("euca {arguments:?} printed no JSON: {error}: {text}"))
+        serde_json::from_str(&text)
+            .unwrap_or_else(|error| panic!("euca {arguments:?} printed no JSON: {error}: {text}"))
     }
 
     /// Registers kernel, ramdisk and root disk of the guest; gives the image's id.
@@ -184,7 +191,8 @@ impl Cloud {
 
     /// The instance as DescribeInstances shows it, if it does.
     pub fn instance(&self, id: &str) -> Option<Value> {
-        let answer: Value = serde_json::from_str(&self.try_euca(&["--output", "json", "describe-instances", id]).ok()?).ok()?;
+        let answer: Value =
+            serde_json::from_str(&self.try_euca(&["--output", "json", "describe-instances", id]).ok()?).ok()?;
         answer["reservationSet"][0]["instancesSet"].get(0).cloned()
     }
 
@@ -256,6 +264,14 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
             settings.nc_extra
         ),
     );
+}
+
+/// What an administrator who wants RSA puts where a tier keeps its identity, before its first start.
+fn write_rsa_identity(directory: &Path) {
+    let identity = Identity::generate_rsa("tests").expect("a key");
+    std::fs::create_dir(directory).expect("our own directory");
+    identity.write_key(&directory.join("key.pem")).expect("our own directory");
+    std::fs::write(directory.join("cert.pem"), identity.cert_pem()).expect("our own directory");
 }
 
 fn uri(path: &Path, hypervisor: Hypervisor) -> String {

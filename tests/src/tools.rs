@@ -56,9 +56,27 @@ pub fn python() -> Option<PathBuf> {
     python
 }
 
+/// True if clients can be made with gSOAP; otherwise says what is missing.
+pub fn gsoap() -> bool {
+    let needed = ["wsdl2h -V", "soapcpp2 -V", "g++ --version", "pkg-config --exists gsoapssl++ openssl"];
+    let works = |command: &str| {
+        let mut words = command.split(' ');
+        let program = words.next().unwrap_or_default();
+        Command::new(program).args(words).output().is_ok_and(|output| output.status.success())
+    };
+    let missing = needed.into_iter().find(|command| !works(command));
+    if let Some(command) = missing {
+        eprintln!(
+            "SKIPPED: '{command}' fails, so no gSOAP clients; ./check installs gsoap, libgsoap-dev, g++, libssl-dev"
+        );
+    }
+    missing.is_none()
+}
+
 /// True if the machine's libvirtd answers; otherwise says so.
 pub fn libvirtd() -> bool {
-    let answers = Command::new("virsh").args(["-c", "qemu:///system", "version"]).output().is_ok_and(|o| o.status.success());
+    let answers =
+        Command::new("virsh").args(["-c", "qemu:///system", "version"]).output().is_ok_and(|o| o.status.success());
     if !answers {
         eprintln!("SKIPPED: no libvirtd answers at qemu:///system");
     }
