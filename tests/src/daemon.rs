@@ -46,7 +46,8 @@ impl Daemon {
             .stdout(log.try_clone().expect("a log file can be shared"))
             .stderr(log)
             .spawn();
-        let mut process = process.unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.display()));
+        let mut process =
+            process.unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.display()));
         wait_for(&format!("{} to listen", self.name), Duration::from_secs(30), || {
             if let Ok(Some(status)) = process.try_wait() {
                 panic!("{} ended with {status} at its start:\n{}", self.name, self.log_tail());
@@ -82,7 +83,9 @@ impl Daemon {
         let Some(mut process) = self.process.take() else { return };
         let pid = Pid::from_raw(i32::try_from(process.id()).expect("a process id fits"));
         kill(pid, signal).expect("our own child");
-        wait_for(&format!("{} to end", self.name), Duration::from_secs(20), || process.try_wait().expect("our own child"));
+        wait_for(&format!("{} to end", self.name), Duration::from_secs(20), || {
+            process.try_wait().expect("our own child")
+        });
     }
 
     /// Where it listens, `host:port`.

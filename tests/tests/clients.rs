@@ -9,7 +9,8 @@ use tempfile::TempDir;
 
 fn cloud() -> (TempDir, Cloud, String) {
     let files = TempDir::with_prefix("ironbark-guest-").expect("a temporary directory");
-    let cloud = Cloud::start(&Settings { isolation: "semaphore", ..Settings::default() }, Some(Guest::pretended(files.path())));
+    let cloud =
+        Cloud::start(&Settings { isolation: "semaphore", ..Settings::default() }, Some(Guest::pretended(files.path())));
     let image = cloud.register_guest();
     (files, cloud, image)
 }
@@ -59,11 +60,15 @@ fn aws_command_line() {
     let Some(python) = python() else { return };
     let aws = python.with_file_name("aws");
     let (_files, cloud, image) = cloud();
-    let ec2 = |arguments: &[&str]| run(cloud.client(&aws).args(["--output", "text", "ec2"]).args(arguments)).trim().to_string();
-    let run = ["run-instances", "--image-id", &image, "--instance-type", "m1.small", "--query", "Instances[0].InstanceId"];
+    let ec2 = |arguments: &[&str]| {
+        run(cloud.client(&aws).args(["--output", "text", "ec2"]).args(arguments)).trim().to_string()
+    };
+    let run =
+        ["run-instances", "--image-id", &image, "--instance-type", "m1.small", "--query", "Instances[0].InstanceId"];
     let id = ec2(&run);
     ec2(&["wait", "instance-running", "--instance-ids", &id]);
-    let state = ec2(&["describe-instances", "--instance-ids", &id, "--query", "Reservations[0].Instances[0].State.Name"]);
+    let state =
+        ec2(&["describe-instances", "--instance-ids", &id, "--query", "Reservations[0].Instances[0].State.Name"]);
     assert_eq!(state, "running");
     ec2(&["reboot-instances", "--instance-ids", &id]);
     ec2(&["get-console-output", "--instance-id", &id]);

@@ -69,7 +69,9 @@ fn each_tier_may_be_killed_while_a_guest_runs() {
     cloud.clc.start();
     cloud.await_state(&id, "running");
     assert_eq!(domains(&id), 1, "there once");
-    wait_for("a reboot after all three were killed", Duration::from_secs(60), || cloud.try_euca(&["reboot-instances", &id]).ok());
+    wait_for("a reboot after all three were killed", Duration::from_secs(60), || {
+        cloud.try_euca(&["reboot-instances", &id]).ok()
+    });
     cloud.await_console(&id, "guest: boot number 2");
     cloud.euca(&["terminate-instances", &id]);
     cloud.await_state(&id, "terminated");

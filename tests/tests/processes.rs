@@ -50,7 +50,8 @@ fn assert_spans_fit(spans: &[serde_json::Value]) {
             roots += 1;
             continue;
         };
-        let parent = spans.iter().find(|other| other["id"] == parent).unwrap_or_else(|| panic!("no parent of {span:#}"));
+        let parent =
+            spans.iter().find(|other| other["id"] == parent).unwrap_or_else(|| panic!("no parent of {span:#}"));
         if parent["name"].as_str().is_some_and(|name| name.contains(".call.")) {
             assert!(number(span, "duration") <= number(parent, "duration"), "{span:#} in {parent:#}");
         }
@@ -115,9 +116,13 @@ fn a_user_sees_only_what_is_theirs() {
     let credentials = cloud.path("alice");
     cloud.euca(&["admin", "get-credentials", "alice", &credentials]);
     let alice = |arguments: &[&str]| {
-        let output = cloud.client(program("euca")).arg("--eucarc").arg(format!("{credentials}/eucarc")).args(arguments).output();
+        let output =
+            cloud.client(program("euca")).arg("--eucarc").arg(format!("{credentials}/eucarc")).args(arguments).output();
         let output = output.expect("euca can be started");
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr))
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
+        )
     };
     assert!(!alice(&["describe-instances"]).1.contains(&id));
     let (done, said) = alice(&["terminate-instances", &id]);

@@ -100,7 +100,11 @@ pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
         Admin::DescribeClusters => ("DescribeClusters", Parameters::new(), clusters),
         Admin::RegisterNode { cluster, name, address, cert } => {
             let certificate = pair("Certificate", certificate(&cert)?);
-            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate], done)
+            (
+                "RegisterNode",
+                vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate],
+                done,
+            )
         }
         Admin::DeregisterNode { cluster, name } => {
             ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)], done)
