@@ -144,17 +144,28 @@ async fn dead_server(isolation: Arc<Isolation>) {
 async fn nothing_left(isolation: Arc<Isolation>) {
     let descriptors = |pid: &str| std::fs::read_dir(format!("/proc/{pid}/fd")).expect("proc").count();
     let server = isolation.pid().to_string();
+    let children = || std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
+    // A child's end is reaped a moment after its answer; until then the server holds its socket.
+    let all_reaped = || children().trim().is_empty();
     isolation.run(b"warm", Duration::from_secs(10)).await.expect("an answer");
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !all_reaped() {
+        assert!(Instant::now() < deadline, "left behind: children '{}'", children());
+        tokio::task::yield_now().await;
+    }
     let before = (descriptors("self"), descriptors(&server));
     for n in 0..1000 {
         let job: &[u8] = if n % 10 == 0 { b"abort" } else { b"abc" };
         drop(isolation.run(job, Duration::from_secs(10)).await);
     }
-    // The last child's end is reaped a moment after its answer.
-    let deadline = Instant::now() + Duration::from_secs(5);
-    let children = || std::fs::read_to_string(format!("/proc/{server}/task/{server}/children")).unwrap_or_default();
-    while !children().trim().is_empty() || (descriptors("self"), descriptors(&server)) != before {
-        assert!(Instant::now() < deadline, "left behind: children '{}', descriptors {:?}", children(), before);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while !all_reaped() || (descriptors("self"), descriptors(&server)) != before {
+        let now = (descriptors("self"), descriptors(&server));
+        assert!(
+            Instant::now() < deadline,
+            "left behind: children '{}', descriptors {now:?}, not {before:?}",
+            children()
+        );
         tokio::task::yield_now().await;
     }
 }

@@ -103,7 +103,8 @@ fn refused(error: SecurityError) -> Ec2Error {
         | SecurityError::Certificate(_)
         | SecurityError::Untrusted(_)
         | SecurityError::Replayed
-        | SecurityError::Unexpected(_) => Code::AuthFailure,
+        | SecurityError::Unexpected(_)
+        | SecurityError::Old { .. } => Code::AuthFailure,
     };
     Ec2Error::new(code, error.to_string())
 }

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
+use super::Call;
 use crate::connection::{Cloud, Parameters};
 use crate::output::{Form, line, print, table};
 use crate::tree::Element;
@@ -90,47 +91,53 @@ pub enum Admin {
 /// # Errors
 /// The cloud's own, or a local file's.
 pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
+    let call = match command {
+        Admin::GetCredentials { user, directory } => return get_credentials(cloud, user, &directory).await,
+        other => call(other)?,
+    };
+    let answer = cloud.ask(call.action, call.parameters).await?;
+    print(form, &answer, call.text);
+    Ok(())
+}
+
+fn call(command: Admin) -> Result<Call> {
     let pair = |name: &str, value: String| (name.to_string(), value);
-    let (action, parameters, text): (&str, Parameters, fn(&Element) -> Vec<String>) = match command {
-        Admin::RegisterCluster { name, address, cert } => {
-            let parameters = vec![pair("Name", name), pair("Url", address), pair("Certificate", certificate(&cert)?)];
-            ("RegisterCluster", parameters, done)
+    let (action, parameters) = match command {
+        Admin::DescribeClusters => {
+            return Ok(Call { action: "DescribeClusters", parameters: Parameters::new(), text: clusters });
         }
-        Admin::DeregisterCluster { name } => ("DeregisterCluster", vec![pair("Name", name)], done),
-        Admin::DescribeClusters => ("DescribeClusters", Parameters::new(), clusters),
-        Admin::RegisterNode { cluster, name, address, cert } => {
-            let certificate = pair("Certificate", certificate(&cert)?);
-            (
-                "RegisterNode",
-                vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate],
-                done,
-            )
-        }
-        Admin::DeregisterNode { cluster, name } => {
-            ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)], done)
+        Admin::DescribeUsers => {
+            return Ok(Call { action: "DescribeUsers", parameters: Parameters::new(), text: users });
         }
         Admin::DescribeNodes { cluster } => {
-            ("DescribeNodes", cluster.map(|cluster| pair("Cluster", cluster)).into_iter().collect(), nodes)
+            let parameters = cluster.map(|cluster| pair("Cluster", cluster)).into_iter().collect();
+            return Ok(Call { action: "DescribeNodes", parameters, text: nodes });
+        }
+        Admin::RegisterCluster { name, address, cert } => {
+            let parameters = vec![pair("Name", name), pair("Url", address), pair("Certificate", certificate(&cert)?)];
+            ("RegisterCluster", parameters)
+        }
+        Admin::RegisterNode { cluster, name, address, cert } => {
+            let certificate = pair("Certificate", certificate(&cert)?);
+            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate])
+        }
+        Admin::DeregisterCluster { name } => ("DeregisterCluster", vec![pair("Name", name)]),
+        Admin::DeregisterNode { cluster, name } => {
+            ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)])
         }
         Admin::CreateUser { name, admin } => {
-            ("CreateUser", vec![pair("UserName", name), pair("Admin", admin.to_string())], done)
+            ("CreateUser", vec![pair("UserName", name), pair("Admin", admin.to_string())])
         }
-        Admin::DeleteUser { name } => ("DeleteUser", vec![pair("UserName", name)], done),
-        Admin::DescribeUsers => ("DescribeUsers", Parameters::new(), users),
-        Admin::DeleteAccessKey { id } => ("DeleteAccessKey", vec![pair("AccessKeyId", id)], done),
-        Admin::GetCredentials { user, directory } => return get_credentials(cloud, user, &directory).await,
+        Admin::DeleteUser { name } => ("DeleteUser", vec![pair("UserName", name)]),
+        Admin::DeleteAccessKey { id } => ("DeleteAccessKey", vec![pair("AccessKeyId", id)]),
+        Admin::GetCredentials { .. } => bail!("get-credentials is two requests and some files"),
     };
-    let answer = cloud.ask(action, parameters).await?;
-    print(form, &answer, text);
-    Ok(())
+    // Done is done: the answer has nothing to print.
+    Ok(Call { action, parameters, text: |_| Vec::new() })
 }
 
 fn certificate(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
-}
-
-fn done(_: &Element) -> Vec<String> {
-    Vec::new()
 }
 
 fn rows(answer: &Element, set: &str, fields: &[&str]) -> Vec<Vec<String>> {
