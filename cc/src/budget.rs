@@ -23,6 +23,12 @@ pub fn share(remaining: Duration, calls_left: usize) -> Duration {
     (remaining / calls).clamp(CALL_MIN, CALL_MAX)
 }
 
+/// Whole seconds where they are whole, else tenths.
+pub fn seconds(duration: Duration) -> String {
+    let tenths = (duration.as_millis() + 50) / 100;
+    if tenths.is_multiple_of(10) { format!("{}", tenths / 10) } else { format!("{}.{}", tenths / 10, tenths % 10) }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -60,5 +66,11 @@ mod tests {
             let left = Duration::from_millis(ms);
             prop_assert!(share(left, calls + 1) <= share(left, calls));
         }
+    }
+
+    #[test]
+    fn durations_are_told_shortly() {
+        assert_eq!(seconds(Duration::from_millis(2140)), "2.1");
+        assert_eq!(seconds(Duration::from_millis(19_960)), "20");
     }
 }

@@ -23,7 +23,7 @@ use self::node::{Entry, Source};
 use crate::config::Isolation;
 use crate::ids::{InstanceId, NodeName};
 use crate::journal::{self, Journal, JournalError, Kind};
-use crate::nodes::{Link, Permits};
+use crate::link::{Link, Permits};
 use crate::place::Schedule;
 
 /// Makes the transport to a node, or says why it cannot be made. Given by `main` (HTTP, isolated)

@@ -10,8 +10,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use thiserror::Error;
 
-use crate::cluster::node::{Entry, Profile, Source};
-use crate::handlers::nodes::node_url;
+use crate::cluster::node::{Entry, Profile, Source, node_url};
 use crate::ids::NodeName;
 use crate::place::Schedule;
 

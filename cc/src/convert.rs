@@ -6,12 +6,12 @@ use ironbark_wsdl::marshal::DateTime;
 use ironbark_wsdl::{CallError, cc, ironbark, nc, trace};
 use jiff::Timestamp;
 
+use crate::budget::seconds;
 use crate::cluster::beliefs::Beliefs;
 use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Volume};
 use crate::cluster::merge::{Detail, Sighting};
 use crate::cluster::node::{Identity, Node};
 use crate::ids::{BadName, InstanceId};
-use crate::nodes::seconds;
 use crate::place::Room;
 
 /// Where a launch's images are; only its request has them.

@@ -16,6 +16,7 @@ pub mod handlers;
 pub mod ids;
 pub mod journal;
 pub mod launch;
+pub mod link;
 pub mod locate;
 pub mod network;
 pub mod nodes;

@@ -14,7 +14,8 @@ use crate::cluster::instance::Launch;
 use crate::cluster::merge::{Notice, Report, merge};
 use crate::cluster::node::{Health, Identity};
 use crate::ids::InstanceId;
-use crate::nodes::{self, Link};
+use crate::link::Link;
+use crate::nodes;
 use crate::{budget, convert, fan, network};
 
 /// How long the first answers of all nodes are waited for at start.

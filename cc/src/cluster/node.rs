@@ -200,6 +200,20 @@ impl Node {
     }
 }
 
+/// A node's URL, without spaces around it.
+///
+/// # Errors
+/// A sentence with what it should look like.
+pub fn node_url(text: &str) -> Result<String, String> {
+    let url = text.trim();
+    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
+    let readable = url.bytes().all(|b| b.is_ascii_graphic());
+    match host {
+        Some(host) if !host.is_empty() && !host.starts_with(':') && readable => Ok(url.to_string()),
+        _ => Err(format!("'{url}' is no node's URL; it should look like http://HOST:8775/axis2/services/EucalyptusNC")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,5 +260,18 @@ mod tests {
         assert_eq!(node.health, Health::Suspect);
         node.missed("asleep".into(), Duration::from_secs(2), later);
         assert_eq!(node.health, Health::Down);
+    }
+
+    #[test]
+    fn urls_are_checked() {
+        assert_eq!(
+            node_url(" http://n1:8775/axis2/services/EucalyptusNC ").unwrap(),
+            "http://n1:8775/axis2/services/EucalyptusNC"
+        );
+        for bad in
+            ["", "n1", "https://n1/", "http://", "http:///x", "http://:8775/", "http://n1/a b", "http://n\u{e9}/"]
+        {
+            assert!(node_url(bad).unwrap_err().contains("http://HOST:8775"), "{bad}");
+        }
     }
 }

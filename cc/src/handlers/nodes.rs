@@ -10,7 +10,7 @@ use ironbark_wsdl::wsse::Certificate;
 use ironbark_wsdl::{Context, Refusal};
 
 use crate::cluster::Cluster;
-use crate::cluster::node::{Entry, Profile, Source};
+use crate::cluster::node::{Entry, Profile, Source, node_url};
 use crate::convert;
 use crate::error::ClusterError;
 use crate::ids::NodeName;
@@ -64,36 +64,4 @@ fn entry(request: RegisterNode) -> Result<Entry, ClusterError> {
         .ok_or_else(|| ClusterError::bad("profile", format!("'{}' is not known; there is: strict", request.profile)))?;
     Certificate::from_pem(&request.certificate).map_err(|error| ClusterError::bad("certificate", error.to_string()))?;
     Ok(Entry { name, url, profile, certificate: request.certificate, source: Source::Registered })
-}
-
-/// A node's URL, without spaces around it.
-///
-/// # Errors
-/// A sentence with what it should look like.
-pub fn node_url(text: &str) -> Result<String, String> {
-    let url = text.trim();
-    let host = url.strip_prefix("http://").map(|rest| rest.split('/').next().unwrap_or_default());
-    let readable = url.bytes().all(|b| b.is_ascii_graphic());
-    match host {
-        Some(host) if !host.is_empty() && !host.starts_with(':') && readable => Ok(url.to_string()),
-        _ => Err(format!("'{url}' is no node's URL; it should look like http://HOST:8775/axis2/services/EucalyptusNC")),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn urls_are_checked() {
-        assert_eq!(
-            node_url(" http://n1:8775/axis2/services/EucalyptusNC ").unwrap(),
-            "http://n1:8775/axis2/services/EucalyptusNC"
-        );
-        for bad in
-            ["", "n1", "https://n1/", "http://", "http:///x", "http://:8775/", "http://n1/a b", "http://n\u{e9}/"]
-        {
-            assert!(node_url(bad).unwrap_err().contains("http://HOST:8775"), "{bad}");
-        }
-    }
 }
