@@ -38,8 +38,11 @@ pub(super) fn reads(action: &str) -> bool {
 /// again, under the same signature, when its connection breaks, and scripts ask twice in a second.
 pub(super) const PROMPT: SignedDuration = SignedDuration::from_secs(5);
 
-/// True for actions that leave the same behind when they are carried out twice in a row.
+/// True for actions that leave the same behind when they are carried out twice in a row: because
+/// the second finds it done, or because it finds the name taken and says so, which is the answer
+/// that a client expects.
 pub(super) fn repeatable(action: &str) -> bool {
     let verbs = ["Reboot", "Terminate", "Stop", "Start", "Delete", "Deregister"];
-    verbs.iter().any(|verb| action.starts_with(verb))
+    let named = ["CreateKeyPair", "ImportKeyPair", "RegisterImage", "RegisterCluster", "RegisterNode", "CreateUser"];
+    named.contains(&action) || verbs.iter().any(|verb| action.starts_with(verb))
 }
