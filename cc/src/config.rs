@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use ironbark_wsdl::euca201::{OldCaller, OldIdentity, OldPeers};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -70,6 +71,8 @@ pub struct Config {
     pub poll: Duration,
     /// dnsmasq's lease file.
     pub dhcp_leases: Option<PathBuf>,
+    /// Who this cluster is to nodes and clouds of Eucalyptus 2.0.1, and which such clouds may call.
+    pub old_peers: OldPeers,
     /// Nodes written in the file; see [`Config::entries`].
     nodes: Vec<FileNode>,
 }
@@ -109,6 +112,9 @@ struct File {
     poll_seconds: Option<u64>,
     #[serde(default)]
     network: Network,
+    old_identity: Option<OldIdentity>,
+    #[serde(default)]
+    old_callers: Vec<OldCaller>,
     #[serde(default)]
     nodes: Vec<FileNode>,
 }
@@ -167,6 +173,8 @@ impl Config {
             schedule: file.schedule.unwrap_or(Schedule::RoundRobin),
             poll: Duration::from_secs(poll),
             dhcp_leases: file.network.dhcp_leases.map(|leases| base.join(leases)),
+            old_peers: OldPeers::new(file.old_identity, file.old_callers, &base)
+                .map_err(|problem| value("old_callers", problem))?,
             nodes: nodes(file.nodes, &base, &value)?,
         })
     }
@@ -251,6 +259,21 @@ mod tests {
         assert_eq!(config.dhcp_leases.as_deref(), Some(Path::new("/run/leases")));
         let entries = config.entries().unwrap();
         assert_eq!((entries[0].name.as_str(), entries[0].certificate.as_str()), ("n1", "PEM"));
+    }
+
+    #[test]
+    fn peers_of_eucalyptus_2_0_1_are_named_so() {
+        let text = format!(
+            "{SMALL}old_identity = {{ certificate = \"cluster-cert.pem\", key = \"cluster-pk.pem\" }}\n\
+             [[old_callers]]\ncertificate = \"cloud-cert.pem\"\n\
+             [[nodes]]\nname = \"n1\"\nurl = \"http://n1:8775/x\"\ncertificate = \"n1.pem\"\nprofile = \"euca-2.0.1\"\n"
+        );
+        let (_dir, config) = load(&text);
+        let config = config.unwrap();
+        assert_eq!(config.entries().unwrap()[0].profile, Profile::Euca201);
+        assert_ne!(config.old_peers, OldPeers::default());
+        let (_dir, config) = load(&format!("{SMALL}[[old_callers]]\ncertificate = \"cloud-cert.pem\"\n"));
+        assert!(config.unwrap_err().to_string().contains("old_identity"));
     }
 
     #[test]

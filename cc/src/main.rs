@@ -18,9 +18,9 @@ use ironbark_wsdl::child::{self, ForkServer};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::endpoint::{Contract, Endpoint};
 use ironbark_wsdl::http::{ServerLimits, serve};
-use ironbark_wsdl::peer::{Isolated, Peer, SoapClient, isolated_work};
+use ironbark_wsdl::peer::{Identities, Isolated, Peer, SoapClient, isolated_work};
 use ironbark_wsdl::trace::Recorder;
-use ironbark_wsdl::wsse::{Certificate, Identity, Profile, Security};
+use ironbark_wsdl::wsse::{Certificate, Identity, KeyError, Profile, Security};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -77,23 +77,24 @@ fn keys(file: &std::path::Path) -> anyhow::Result<()> {
 fn run(file: &std::path::Path) -> anyhow::Result<()> {
     let config = Config::load(file)?;
     ironbark_wsdl::log::init();
-    let identity = Arc::new(Identity::load_or_generate(&config.state_dir, &config.name)?);
+    let own = Arc::new(Identity::load_or_generate(&config.state_dir, &config.name)?);
+    let identities = Identities { own, old: config.old_peers.identity().context("old_identity")? };
     let nodes = config.entries()?;
     let cloud = Certificate::load(&config.cloud_cert).context("cloud_cert: the cloud controller's certificate")?;
     // Before the journal's thread and the runtime's: see wsdl/src/child.rs.
     let forks = match config.isolation {
-        Isolation::Fork => Some(ForkServer::start(isolated_work(identity.clone())).context("the fork server")?),
+        Isolation::Fork => Some(ForkServer::start(isolated_work(identities.clone())).context("the fork server")?),
         Isolation::Semaphore => None,
     };
     let journal = Journal::open(&config.state_dir)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
-    runtime.block_on(work(config, nodes, identity, cloud, forks, journal))
+    runtime.block_on(work(config, nodes, identities, cloud, forks, journal))
 }
 
 async fn work(
     config: Config,
     nodes: Vec<Entry>,
-    identity: Arc<Identity>,
+    identities: Identities,
     cloud: Certificate,
     forks: Option<ForkServer>,
     journal: Journal,
@@ -110,15 +111,16 @@ async fn work(
         poll: config.poll,
         dhcp_leases: config.dhcp_leases,
     };
-    let connect = connect(identity.clone(), isolation.clone());
+    let connect = connect(identities.clone(), isolation.clone());
     let cluster = Cluster::open(settings, nodes, journal, connect, Clock::system())?;
     refresh::start(&cluster).await;
 
-    let mut security = Security::new(identity, Profile::Strict, Clock::system());
+    let mut security = Security::new(identities.own, Profile::Strict, Clock::system());
     if let Some(url) = config.url {
         security = security.addressed(url);
     }
     security.trust(vec![cloud]);
+    let security = config.old_peers.let_into(security).context("old_callers")?;
     let recorder = Arc::new(Recorder::new(format!("cc:{}", config.name)));
     let door = Endpoint::new(router(cluster, recorder), Some(security), PATH, CONTRACTS);
     let mut fork_server_died = false;
@@ -137,14 +139,15 @@ async fn work(
 }
 
 /// How nodes are reached: signed HTTP, in a child or in this process.
-fn connect(identity: Arc<Identity>, isolation: Option<Arc<child::Isolation>>) -> Connect {
+fn connect(identities: Identities, isolation: Option<Arc<child::Isolation>>) -> Connect {
     Box::new(move |entry: &Entry| {
         let certificate =
             Certificate::from_pem(&entry.certificate).map_err(|error| format!("its certificate: {error}"))?;
-        let peer = Peer { url: entry.url.clone(), certificate };
+        let peer = Peer { url: entry.url.clone(), certificate, profile: entry.profile.rules() };
+        let unusable = |error: KeyError| error.to_string();
         let transport: Arc<dyn Transport> = match &isolation {
-            Some(isolation) => Arc::new(Isolated::new(peer, isolation.clone())),
-            None => Arc::new(SoapClient::new(&peer, identity.clone(), Clock::system())),
+            Some(isolation) => Arc::new(Isolated::new(peer, &identities, isolation.clone()).map_err(unusable)?),
+            None => Arc::new(SoapClient::new(&peer, &identities, Clock::system()).map_err(unusable)?),
         };
         Ok(transport)
     })

@@ -103,6 +103,14 @@ impl Clusters {
         Self { connect, links: RwLock::default() }
     }
 
+    /// Whether there can be a link to a cluster.
+    ///
+    /// # Errors
+    /// As [`Clusters::link`].
+    pub fn check(&self, cluster: &Cluster) -> Result<(), String> {
+        (self.connect)(cluster).map(drop)
+    }
+
     /// Makes or replaces the link to a cluster.
     ///
     /// # Errors

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use ironbark_wsdl::euca201::{OldIdentity, OldPeers};
 use serde::Deserialize;
 
 use crate::cloud::Settings;
@@ -26,6 +27,11 @@ pub struct Config {
     /// Seconds between two questions to a cluster.
     #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u64,
+    /// Who this cloud is to clusters of Eucalyptus 2.0.1.
+    old_identity: Option<OldIdentity>,
+    /// The same, its paths resolved.
+    #[serde(skip)]
+    pub old_peers: OldPeers,
 }
 
 fn default_region() -> String {
@@ -58,6 +64,7 @@ impl Config {
         );
         let dir = path.parent().unwrap_or(Path::new("."));
         config.state_dir = dir.join(&config.state_dir);
+        config.old_peers = OldPeers::new(config.old_identity.take(), Vec::new(), dir).map_err(anyhow::Error::msg)?;
         Ok(config)
     }
 

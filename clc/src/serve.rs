@@ -11,8 +11,8 @@ use anyhow::{Context as _, Result, bail};
 use ironbark_wsdl::Transport;
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::http::{Handler, ServerLimits};
-use ironbark_wsdl::peer::{Peer, SoapClient};
-use ironbark_wsdl::wsse::{Certificate, Identity};
+use ironbark_wsdl::peer::{Identities, Peer, SoapClient};
+use ironbark_wsdl::wsse::{Certificate, Identity, UnknownProfile};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -75,11 +75,12 @@ pub fn lock(config: &Config) -> Result<File> {
 }
 
 /// The way to a cluster over HTTP: signed as the cloud, answers believed from its certificate only.
-pub fn connect_over_http(identity: Arc<Identity>, clock: Clock) -> Connect {
+pub fn connect_over_http(identities: Identities, clock: Clock) -> Connect {
     Arc::new(move |cluster| {
         let certificate = Certificate::from_pem(&cluster.certificate).map_err(|error| error.to_string())?;
-        let peer = Peer { url: cluster.url.clone(), certificate };
-        let client = SoapClient::new(&peer, identity.clone(), clock.clone());
+        let profile = cluster.profile.parse().map_err(|error: UnknownProfile| error.to_string())?;
+        let peer = Peer { url: cluster.url.clone(), certificate, profile };
+        let client = SoapClient::new(&peer, &identities, clock.clone()).map_err(|error| error.to_string())?;
         Ok(Arc::new(client) as Arc<dyn Transport>)
     })
 }
@@ -109,7 +110,8 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let _lock = lock(config)?;
     let store = Store::open(&config.database())?;
     let clock = Clock::system();
-    let connect = connect_over_http(identity.clone(), clock.clone());
+    let old = config.old_peers.identity().context("old_identity")?;
+    let connect = connect_over_http(Identities { own: identity.clone(), old }, clock.clone());
     let cloud = Cloud::open(store, config.settings(), clock, connect).await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| explained(config, error))?;
     let handler: Handler = front(&cloud, identity).into_handler();

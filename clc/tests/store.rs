@@ -19,6 +19,7 @@ async fn with_admin(path: &Path) -> Store {
         name: "c".into(),
         url: "http://c".into(),
         certificate: String::new(),
+        profile: "strict".into(),
         created: 1,
     };
     store.register_cluster(cluster).await.unwrap();

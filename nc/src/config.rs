@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use ironbark_wsdl::euca201::{OldCaller, OldIdentity, OldPeers};
 use serde::Deserialize;
 
 use crate::error::Error;
@@ -37,6 +38,14 @@ pub struct Config {
     /// How it stops.
     #[serde(default)]
     pub stop: Grace,
+    /// Who this node is to callers of Eucalyptus 2.0.1.
+    old_identity: Option<OldIdentity>,
+    /// Cluster controllers of Eucalyptus 2.0.1 that may call, beside `cluster_cert`.
+    #[serde(default)]
+    old_callers: Vec<OldCaller>,
+    /// Both of these, as checked.
+    #[serde(skip)]
+    pub old_peers: OldPeers,
     /// The command of ncPowerDown; without it the operation is refused.
     #[serde(default)]
     pub power_down: Vec<String>,
@@ -116,6 +125,7 @@ impl Config {
         let base = std::path::absolute(base).map_err(|error| error.to_string())?;
         config.state_dir = base.join(&config.state_dir);
         config.cluster_cert = base.join(&config.cluster_cert);
+        config.old_peers = OldPeers::new(config.old_identity.take(), std::mem::take(&mut config.old_callers), &base)?;
         Ok(config)
     }
 
@@ -187,6 +197,14 @@ mod tests {
              [reboot]\ngrace_seconds = 5\n[stop]\ngrace_seconds = 6\n",
         );
         assert_eq!(config.unwrap().limits.cache_gb, Some(4));
+    }
+
+    #[test]
+    fn callers_of_eucalyptus_2_0_1_need_an_identity_of_theirs() {
+        let callers = "[[old_callers]]\ncertificate = 'cluster-cert.pem'\n";
+        let identity = "old_identity = { certificate = 'node-cert.pem', key = 'node-pk.pem' }\n";
+        assert_ne!(parse(&format!("{identity}{callers}")).unwrap().old_peers, OldPeers::default());
+        assert!(parse(callers).unwrap_err().contains("old_identity"));
     }
 
     #[test]

@@ -105,7 +105,7 @@ async fn serve_node(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Who we are, and the one caller we accept.
+/// Who we are, and whom we accept: our cluster, and what callers of 2.0.1 the file names.
 fn security(config: &Config) -> anyhow::Result<Security> {
     let identity = Identity::load_or_generate(&config.state_dir, &config.name)?;
     let cluster = Certificate::load(&config.cluster_cert).context(
@@ -114,7 +114,7 @@ fn security(config: &Config) -> anyhow::Result<Security> {
     tracing::info!(event = "nc.keys", own = identity.fingerprint(), cluster = cluster.fingerprint());
     let security = Security::new(Arc::new(identity), Profile::Strict, Clock::system());
     security.trust(vec![cluster]);
-    Ok(security)
+    config.old_peers.let_into(security).context("old_callers")
 }
 
 fn start_node(config: &Config, recorder: Arc<Recorder>) -> anyhow::Result<Arc<Node>> {

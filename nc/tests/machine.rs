@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ironbark_wsdl::clock::Clock;
-use ironbark_wsdl::peer::{Peer, SoapClient};
-use ironbark_wsdl::wsse::{Certificate, Identity};
+use ironbark_wsdl::peer::{Identities, Peer, SoapClient};
+use ironbark_wsdl::wsse::{Certificate, Identity, Profile};
 use ironbark_wsdl::{CallError, Context, Recorder, Request, RequestId, call, ironbark, nc};
 use tempfile::TempDir;
 
@@ -79,7 +79,9 @@ impl Lab {
         let program = Program(self.command().arg("run").spawn().expect("the program starts"));
         let certificate = Certificate::load(&self.dir.path().join("nc/cert.pem")).expect("`keys` has made it");
         let url = format!("http://127.0.0.1:{}/axis2/services/EucalyptusNC", self.port);
-        (program, SoapClient::new(&Peer { url, certificate }, self.cluster.clone(), Clock::system()))
+        let peer = Peer { url, certificate, profile: Profile::Strict };
+        let client = SoapClient::new(&peer, &Identities::from(self.cluster.clone()), Clock::system());
+        (program, client.expect("a strict peer"))
     }
 
     async fn ask<R: Request>(&self, client: &SoapClient, user: &str, request: R) -> Result<R::Response, CallError> {

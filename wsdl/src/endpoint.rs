@@ -1,5 +1,7 @@
 //! A tier's door: HTTP in, envelope, signature, router, and the signed way back. Knows no
-//! operation. [`crate::peer`] is the other end.
+//! operation. [`crate::peer`] is the other end; `old` answers callers of Eucalyptus 2.0.1.
+
+mod old;
 
 use std::sync::Arc;
 
@@ -12,7 +14,7 @@ use crate::fault::{Fault, FaultCode};
 use crate::http::Handler;
 use crate::service::{Incoming, Router};
 use crate::trace::now_micros;
-use crate::wsse::{Expect, Security};
+use crate::wsse::{Expect, Profile, Security};
 
 /// A contract file that the endpoint serves.
 #[derive(Clone, Copy, Debug)]
@@ -81,12 +83,23 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     async fn call(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
-        let envelope = match envelope::read(request.body(), &self.limits) {
+        let has_old_callers = self.security.as_ref().is_some_and(Security::has_old_peers);
+        let envelope = match envelope::read_from_any(request.body(), &self.limits) {
             Ok(envelope) => envelope,
-            Err(fault) => return self.refuse(&fault, None),
+            Err(unread) if has_old_callers => return old::refuse(unread.old, &unread.fault.reason),
+            Err(unread) => return self.refuse(&unread.fault, None),
         };
+        match &self.security {
+            Some(security) if security.profile_of(&envelope) == Profile::Euca201 => {
+                self.call_old(security, request.headers(), &envelope).await
+            }
+            Some(_) | None => self.call_ours(&envelope).await,
+        }
+    }
+
+    async fn call_ours(&self, envelope: &Envelope) -> Response<Full<Bytes>> {
         if let Some(security) = &self.security
-            && let Err(error) = security.verify(&envelope, Expect::Request)
+            && let Err(error) = security.verify(envelope, Expect::Request)
         {
             tracing::warn!(event = "soap.refused", op = envelope.body_name.local, %error);
             return self.refuse(&error.into(), None);
@@ -100,12 +113,12 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         };
         let reply = match self.router.serve(incoming).await {
             Ok(reply) => reply,
-            Err(fault) => return self.refuse(&fault, Some(&envelope)),
+            Err(fault) => return self.refuse(&fault, Some(envelope)),
         };
         tracing::debug!(event = "soap.served", op = envelope.body_name.local, micros = now_micros() - began);
-        match self.write(&envelope, &reply.body, reply.reason.as_deref()) {
+        match self.write(envelope, &reply.body, reply.reason.as_deref()) {
             Ok(text) => xml(StatusCode::OK, text),
-            Err(fault) => self.refuse(&fault, Some(&envelope)),
+            Err(fault) => self.refuse(&fault, Some(envelope)),
         }
     }
 

@@ -13,7 +13,8 @@ use std::fmt;
 
 pub use write::{Outgoing, write};
 
-use crate::fault::Fault;
+use crate::euca201::OldFault;
+use crate::fault::{Fault, FaultCode};
 use events::Events;
 use scope::Binding;
 use tree::Element;
@@ -132,12 +133,41 @@ pub(crate) struct Part {
     pub context: Vec<Binding>,
 }
 
+/// Why a message was not read, and which fault a 2.0.1 server would answer with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unread {
+    /// What is wrong and where.
+    pub fault: Fault,
+    /// What an old client is told.
+    pub old: OldFault,
+}
+
+impl From<Fault> for Unread {
+    fn from(fault: Fault) -> Self {
+        let old = match fault.code {
+            FaultCode::Client => OldFault::NoEnvelope,
+            FaultCode::VersionMismatch => OldFault::SoapVersion,
+            FaultCode::MustUnderstand => OldFault::HeaderNotUnderstood,
+            FaultCode::Server => OldFault::Server,
+        };
+        Self { fault, old }
+    }
+}
+
 /// Reads one message within `limits`.
 ///
 /// # Errors
 /// A `Client` fault naming what is wrong and where; `VersionMismatch` for an envelope that is not
 /// SOAP 1.1; `MustUnderstand` for a header block that must be understood and is not.
 pub fn read(bytes: &[u8], limits: &Limits) -> Result<Envelope, Fault> {
+    read_from_any(bytes, limits).map_err(|unread| unread.fault)
+}
+
+/// [`read`], where old clients may be among the senders.
+///
+/// # Errors
+/// As [`read`], with what an old client is told.
+pub fn read_from_any(bytes: &[u8], limits: &Limits) -> Result<Envelope, Unread> {
     let malformed = |error: events::Malformed| Fault::client(error.to_string());
     let events = Events::document(bytes, limits).map_err(malformed)?;
     scan::scan(events, limits)

@@ -11,6 +11,7 @@ pub mod command;
 pub mod context;
 pub mod endpoint;
 pub mod envelope;
+pub mod euca201;
 pub mod fault;
 pub mod http;
 pub mod ironbark;

@@ -1,59 +1,114 @@
-//! A call to another tier over HTTP: sign, post, verify, and say honestly how it went. The
-//! Transport of the mode `semaphore`; the mode `fork` runs the same code in a child
-//! ([`Isolated`]), so that whatever a peer answers can harm that child only.
+//! A call to another tier over HTTP: sign, post, verify, and say honestly how it went. [`SoapClient`]
+//! is the Transport of the mode `semaphore`; [`Isolated`], of the mode `fork`, runs the same code in a
+//! child, so that whatever a peer answers can harm that child only.
+
+mod isolated;
+mod old;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use quick_xml::events::Event;
-use serde::{Deserialize, Serialize};
 
-use crate::child::{ChildError, Isolation};
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::envelope::{self, Envelope, Limits, Outgoing};
 use crate::fault::CallError;
 use crate::http::{HttpClient, post};
-use crate::service::{BoxFuture, Exchange, Reply, Service, Transport};
-use crate::wsse::{Certificate, Expect, Identity, Profile, Security};
+use crate::service::{BoxFuture, Exchange, Reply, Transport};
+use crate::wsse::{Certificate, Expect, Identity, KeyError, Profile, Security};
+
+pub use isolated::{Isolated, isolated_work};
+use old::Turns;
 
 /// Longest wait for a TCP connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(3);
-/// Idle connections kept for a peer.
+/// Idle connections kept for a peer. None for an old one: its node serves one connection at a time and
+/// keeps an idle one for 30 s.
 const IDLE: usize = 16;
 
-/// Whom to call, and who must have signed the answer.
+/// Whom to call, by which rules, and who must have signed the answer.
 #[derive(Clone, Debug)]
 pub struct Peer {
     /// Where it listens, `http://host:8775/axis2/services/EucalyptusNC`.
     pub url: String,
     /// The only certificate that its answers may bear.
     pub certificate: Certificate,
+    /// `strict`, or `euca-2.0.1` for a peer that an administrator named so.
+    pub profile: Profile,
 }
 
-/// A signed conversation with one peer, over connections that are kept.
+/// What a controller signs with.
+#[derive(Clone, Debug)]
+pub struct Identities {
+    /// Its own key.
+    pub own: Arc<Identity>,
+    /// The RSA key by which peers of Eucalyptus 2.0.1 know it, where it has such peers.
+    pub old: Option<Arc<Identity>>,
+}
+
+impl From<Arc<Identity>> for Identities {
+    fn from(own: Arc<Identity>) -> Self {
+        Self { own, old: None }
+    }
+}
+
+impl Peer {
+    /// What is needed to talk to it.
+    fn security(&self, identities: &Identities, clock: Clock) -> Result<Security, KeyError> {
+        let unusable = |problem: &str| KeyError::Content { what: self.url.clone(), problem: problem.to_string() };
+        let identity = match self.profile {
+            Profile::Strict => &identities.own,
+            Profile::Euca201 => {
+                let old = identities.old.as_ref();
+                let old = old.ok_or_else(|| unusable("a peer of the profile euca-2.0.1 needs an old_identity here"))?;
+                if !(old.certificate().is_rsa() && self.certificate.is_rsa()) {
+                    return Err(unusable("the profile euca-2.0.1 knows RSA keys only, on both sides"));
+                }
+                old
+            }
+            Profile::User => return Err(unusable("the profile user is not between tiers")),
+        };
+        let security = Security::new(identity.clone(), self.profile, clock);
+        security.trust(vec![self.certificate.clone()]);
+        Ok(security)
+    }
+}
+
+/// A signed conversation with one peer.
 pub struct SoapClient {
     url: String,
+    profile: Profile,
     security: Option<Security>,
     http: HttpClient,
+    turns: Turns,
 }
 
 impl SoapClient {
-    /// A client that signs as `identity` and believes only `peer`.
-    pub fn new(peer: &Peer, identity: Arc<Identity>, clock: Clock) -> Self {
-        Self::with_idle(peer, identity, clock, IDLE)
+    /// A client that signs as the peer's profile asks and believes only that peer.
+    ///
+    /// # Errors
+    /// [`KeyError::Content`] if the profile is `euca-2.0.1` and a key is missing or not RSA.
+    pub fn new(peer: &Peer, identities: &Identities, clock: Clock) -> Result<Self, KeyError> {
+        let idle = if peer.profile == Profile::Euca201 { 0 } else { IDLE };
+        Self::with_idle(peer, identities, clock, idle)
     }
 
     /// A client without signatures, for measuring what they cost.
     pub fn unsigned(url: &str) -> Self {
-        Self { url: url.to_string(), security: None, http: HttpClient::new(CONNECT_WAIT, IDLE) }
+        let http = HttpClient::new(CONNECT_WAIT, IDLE);
+        Self { url: url.to_string(), profile: Profile::Strict, security: None, http, turns: Turns::free() }
     }
 
-    fn with_idle(peer: &Peer, identity: Arc<Identity>, clock: Clock, idle: usize) -> Self {
-        let security = Security::new(identity, Profile::Strict, clock);
-        security.trust(vec![peer.certificate.clone()]);
-        Self { url: peer.url.clone(), security: Some(security), http: HttpClient::new(CONNECT_WAIT, idle) }
+    fn with_idle(peer: &Peer, identities: &Identities, clock: Clock, idle: usize) -> Result<Self, KeyError> {
+        Ok(Self {
+            url: peer.url.clone(),
+            profile: peer.profile,
+            security: Some(peer.security(identities, clock)?),
+            http: HttpClient::new(CONNECT_WAIT, idle),
+            turns: Turns::of(peer.profile),
+        })
     }
 
     /// One call, within `budget`.
@@ -67,11 +122,18 @@ impl SoapClient {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
         let quoted = HeaderValue::try_from(format!("\"{action}\"")).map_err(|error| malformed(error.to_string()))?;
         headers.insert("SOAPAction", quoted);
+        if self.profile == Profile::Euca201 {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        let (_turn, budget) = self.turns.take(exchange.service, budget).await?;
         let (status, body) = post(&self.http, &self.url, headers, text, budget).await?;
         self.read(exchange, status, &body)
     }
 
     fn write(&self, exchange: &Exchange, action: &str) -> Result<String, CallError> {
+        if let (Profile::Euca201, Some(security)) = (self.profile, &self.security) {
+            return old::write(&self.url, exchange, action, security.identity());
+        }
         let outgoing = Outgoing {
             to: Some(&self.url),
             action: Some(action),
@@ -103,7 +165,9 @@ impl SoapClient {
         if envelope.body_name.local != expected || envelope.body_name.namespace != exchange.service.namespace() {
             return Err(malformed(format!("{} answered with {}, not {expected}", self.url, envelope.body_name.local)));
         }
-        Ok(Reply { body: envelope.body, reason: envelope.reason })
+        // An old peer has no such header block, so one on its answer is nobody's.
+        let reason = envelope.reason.filter(|_| self.profile != Profile::Euca201);
+        Ok(Reply { body: envelope.body, reason })
     }
 }
 
@@ -150,102 +214,4 @@ fn read_fault(envelope: &Envelope) -> (String, String) {
     }
     let local = code.rsplit(':').next().unwrap_or_default().trim().to_string();
     (local, reason)
-}
-
-/// A call as it travels to the child: all that the child cannot know.
-#[derive(Serialize, Deserialize)]
-struct Job {
-    url: String,
-    certificate_pem: String,
-    service: String,
-    operation: String,
-    body: String,
-    message_id: String,
-    budget_ms: u64,
-}
-
-/// What comes back from the child.
-#[derive(Serialize, Deserialize)]
-enum Outcome {
-    Reply { body: String, reason: Option<String> },
-    Failed(CallError),
-}
-
-/// The Transport of the mode `fork`: each call in a child of its own.
-pub struct Isolated {
-    peer: Peer,
-    isolation: Arc<Isolation>,
-}
-
-impl Isolated {
-    /// Calls to `peer` through the fork server, whose work must be [`isolated_work`].
-    pub fn new(peer: Peer, isolation: Arc<Isolation>) -> Self {
-        Self { peer, isolation }
-    }
-
-    async fn run(&self, exchange: Exchange, budget: Duration) -> Result<Reply, CallError> {
-        let job = Job {
-            url: self.peer.url.clone(),
-            certificate_pem: self.peer.certificate.pem(),
-            service: exchange.service.action(""),
-            operation: exchange.operation.to_string(),
-            body: exchange.body,
-            message_id: exchange.message_id,
-            budget_ms: u64::try_from(budget.as_millis()).unwrap_or(u64::MAX),
-        };
-        let job = serde_json::to_vec(&job).map_err(|error| malformed(error.to_string()))?;
-        // The child's own limit comes first, so that it can say where it got stuck.
-        let answer =
-            self.isolation.run(&job, budget + Duration::from_millis(200)).await.map_err(|error| match error {
-                ChildError::Deadline(after) => {
-                    CallError::TimedOut { after, reason: "the isolated call was killed".to_string() }
-                }
-                ChildError::Crashed(_) => CallError::Fault { code: "Server".to_string(), reason: error.to_string() },
-                ChildError::NoServer(_) => CallError::Unreachable { reason: error.to_string() },
-            })?;
-        match serde_json::from_slice(&answer).map_err(|error| malformed(error.to_string()))? {
-            Outcome::Reply { body, reason } => Ok(Reply { body, reason }),
-            Outcome::Failed(error) => Err(error),
-        }
-    }
-}
-
-impl Transport for Isolated {
-    fn send<'a>(&'a self, ctx: &'a Context, exchange: Exchange) -> BoxFuture<'a, Result<Reply, CallError>> {
-        Box::pin(self.run(exchange, ctx.remaining()))
-    }
-}
-
-/// What each child of the fork server does with its job: the whole call, on a runtime of its own.
-pub fn isolated_work(identity: Arc<Identity>) -> impl Fn(&[u8]) -> Vec<u8> {
-    move |job| {
-        let outcome = match perform(job, identity.clone()) {
-            Ok(reply) => Outcome::Reply { body: reply.body, reason: reply.reason },
-            Err(error) => Outcome::Failed(error),
-        };
-        serde_json::to_vec(&outcome).unwrap_or_default()
-    }
-}
-
-fn perform(job: &[u8], identity: Arc<Identity>) -> Result<Reply, CallError> {
-    let job: Job = serde_json::from_slice(job).map_err(|error| malformed(error.to_string()))?;
-    let certificate = Certificate::from_pem(&job.certificate_pem).map_err(|error| malformed(error.to_string()))?;
-    let service = [Service::Nc, Service::Cc, Service::Ironbark]
-        .into_iter()
-        .find(|service| service.action("") == job.service)
-        .ok_or_else(|| malformed(format!("no contract has the actions {}", job.service)))?;
-    let exchange = Exchange { service, operation: leak(job.operation), body: job.body, message_id: job.message_id };
-    let peer = Peer { url: job.url, certificate };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(|error| CallError::Unreachable { reason: format!("no runtime in the child: {error}") })?;
-    // One call, one connection: nothing is kept idle in a process that ends.
-    let client = SoapClient::with_idle(&peer, identity, Clock::system(), 0);
-    runtime.block_on(client.call(&exchange, Duration::from_millis(job.budget_ms)))
-}
-
-/// The child ends after this one call: the name may live as long as the process.
-fn leak(operation: String) -> &'static str {
-    Box::leak(operation.into_boxed_str())
 }

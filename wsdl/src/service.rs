@@ -57,7 +57,7 @@ pub trait Message: crate::marshal::Wire {
     /// The user on whose behalf, where the sender gave one.
     fn user_id(&self) -> Option<&str>;
     /// Sets both.
-    fn stamp(&mut self, correlation_id: &str, user_id: &str);
+    fn stamp(&mut self, correlation_id: Option<&str>, user_id: Option<&str>);
 }
 
 /// A request message: it knows its wire name, its contract and its response.
@@ -131,7 +131,7 @@ pub async fn call_about<R: Request>(
     mut request: R,
     detail: &str,
 ) -> Result<R::Response, CallError> {
-    request.stamp(ctx.request.as_str(), &ctx.user);
+    request.stamp(Some(ctx.request.as_str()), Some(&ctx.user));
     let message_id = format!("urn:uuid:{}", Uuid::new_v4());
     let tier = ctx.recorder.tier().split(':').next().unwrap_or_default();
     let span = ctx.start_as(message_id.clone(), format!("{tier}.call.{}", R::NAME), detail);
@@ -251,7 +251,8 @@ where
     let id = RequestId::from_peer(request.correlation_id());
     let user = request.user_id().unwrap_or(SYSTEM_USER).to_string();
     // The tier above asks every few seconds how things are: that is no news.
-    let poll = user == SYSTEM_USER && R::NAME.trim_start_matches("nc").starts_with("Describe");
+    let describes = R::NAME.trim_start_matches("nc").starts_with("Describe") && R::NAME != "DescribeTrace";
+    let poll = describes && user == SYSTEM_USER;
     let recorder = if poll { Arc::new(Recorder::silent(recorder.tier())) } else { recorder };
     let mut ctx = Context::new(id, user, budget, recorder);
     ctx.span = incoming.message_id.unwrap_or_default();
@@ -270,9 +271,7 @@ where
         if response.accepted().is_none() {
             response.accept(true);
         }
-        if let (Some(correlation), user) = &echo {
-            response.stamp(correlation, user.as_deref().unwrap_or(SYSTEM_USER));
-        }
+        response.stamp(echo.0.as_deref(), echo.1.as_deref());
         let ms = began.elapsed().as_millis();
         match &outcome {
             None if poll => tracing::debug!(event = "request.end", outcome = "ok", ms),

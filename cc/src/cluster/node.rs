@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use ironbark_wsdl::wsse;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +64,9 @@ pub enum Profile {
     /// Ironbark's own: body, timestamp and addressing signed, both ways.
     #[default]
     Strict,
+    /// Eucalyptus 2.0.1's: the body is not covered. For nodes that speak no other.
+    #[serde(rename = "euca-2.0.1")]
+    Euca201,
 }
 
 /// Where a node is written down.
@@ -108,14 +112,20 @@ pub struct Identity {
 impl Profile {
     /// The name in configuration and contract.
     pub fn name(self) -> &'static str {
+        self.rules().name()
+    }
+
+    /// The rules that messages are held to.
+    pub fn rules(self) -> wsse::Profile {
         match self {
-            Profile::Strict => "strict",
+            Profile::Strict => wsse::Profile::Strict,
+            Profile::Euca201 => wsse::Profile::Euca201,
         }
     }
 
     /// Reads a name; `None` for one that we do not know.
     pub fn from_name(name: &str) -> Option<Self> {
-        [Profile::Strict].into_iter().find(|profile| profile.name() == name)
+        [Profile::Strict, Profile::Euca201].into_iter().find(|profile| profile.name() == name)
     }
 }
 
@@ -179,7 +189,8 @@ impl Node {
     /// Whether to ask it for what the 2.0.1 wire lacks. After a fault it is asked again now and
     /// then, for the fault may have been a crash of the call.
     pub fn may_know_more(&self, now: Timestamp) -> bool {
-        self.identity.old_wire.is_none_or(|fault| now.duration_since(fault) > ASK_AGAIN)
+        self.entry.profile == Profile::Strict
+            && self.identity.old_wire.is_none_or(|fault| now.duration_since(fault) > ASK_AGAIN)
     }
 
     /// Why it should not be asked for anything, `None` unless it is down.

@@ -360,7 +360,7 @@ impl Harness {
 
     /// A call whose raw answer matters, for what `call` turns into an error.
     pub async fn raw<R: Request>(&self, mut request: R) -> R::Response {
-        request.stamp("5f0c-4711", SYSTEM_USER);
+        request.stamp(Some("5f0c-4711"), Some(SYSTEM_USER));
         let recorder = Arc::new(Recorder::new("clc"));
         let ctx = Context::new(RequestId::random(), SYSTEM_USER, Duration::from_secs(3600), recorder);
         let body = to_xml(&request).unwrap();

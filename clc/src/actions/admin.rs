@@ -27,7 +27,7 @@ const MAX_USER_NAME: usize = 15;
 /// Makes a cluster known, or gives a known one another URL or certificate. It need not answer yet.
 ///
 /// # Errors
-/// `InvalidParameterValue` if its certificate cannot be read.
+/// `InvalidParameterValue` if its certificate cannot be read, or the keys do not fit its profile.
 pub async fn register_cluster(
     cloud: Arc<Cloud>,
     _: Context,
@@ -39,10 +39,13 @@ pub async fn register_cluster(
         name: request.name,
         url: request.url.clone(),
         certificate: request.certificate,
+        profile: request.profile.name().to_string(),
         created: cloud.now(),
     };
+    let unusable = |problem: String| Ec2Error::invalid("Url", &request.url, &problem);
+    cloud.clusters.check(&cluster).map_err(unusable)?;
     cloud.store.register_cluster(cluster.clone()).await?;
-    cloud.clusters.link(cluster).map_err(|problem| Ec2Error::invalid("Url", &request.url, &problem))?;
+    cloud.clusters.link(cluster).map_err(unusable)?;
     cloud.registered.notify_one();
     Ok(Done)
 }
@@ -125,7 +128,7 @@ pub async fn register_node(
     let message = ironbark::RegisterNode {
         name: request.name,
         url: request.url,
-        profile: "strict".to_string(),
+        profile: request.profile.name().to_string(),
         certificate: request.certificate,
         ..ironbark::RegisterNode::default()
     };

@@ -14,6 +14,8 @@ pub struct Cluster {
     pub url: String,
     /// Its certificate, PEM: the only one believed.
     pub certificate: String,
+    /// How messages to it are secured: `strict` or `euca-2.0.1`.
+    pub profile: String,
     /// When it was registered, microseconds since the epoch.
     pub created: i64,
 }
@@ -24,21 +26,24 @@ impl Cluster {
             name: row.get("name")?,
             url: row.get("url")?,
             certificate: row.get("certificate")?,
+            profile: row.get("profile")?,
             created: row.get("created")?,
         })
     }
 }
 
 impl Store {
-    /// Registers a cluster, or gives a registered one another URL and certificate.
+    /// Registers a cluster, or gives a registered one another URL, certificate and profile.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     pub async fn register_cluster(&self, cluster: Cluster) -> Result<(), StoreError> {
         self.write(move |tx| {
-            let sql = "INSERT INTO clusters (name, url, certificate, created) VALUES (?1, ?2, ?3, ?4)
-                       ON CONFLICT (name) DO UPDATE SET url = excluded.url, certificate = excluded.certificate";
-            tx.execute(sql, params![cluster.name, cluster.url, cluster.certificate, cluster.created])?;
+            let sql = "INSERT INTO clusters (name, url, certificate, profile, created) VALUES (?1, ?2, ?3, ?4, ?5)
+                       ON CONFLICT (name) DO UPDATE SET url = excluded.url, certificate = excluded.certificate,
+                       profile = excluded.profile";
+            let Cluster { name, url, certificate, profile, created } = cluster;
+            tx.execute(sql, params![name, url, certificate, profile, created])?;
             Ok(())
         })
         .await

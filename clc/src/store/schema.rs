@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -156,6 +156,9 @@ CREATE TABLE requests (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX requests_by_time ON requests (received);
 ";
+
+/// How messages to a cluster are secured: there are clusters of Eucalyptus 2.0.1.
+const PROFILES: &str = "ALTER TABLE clusters ADD COLUMN profile TEXT NOT NULL DEFAULT 'strict'";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -8,7 +8,8 @@ use super::events::{Event, Events, Malformed, Tag};
 use super::names::{DS, IRONBARK, SOAP, SOAP12, WSA, WSSE, WSU, XML, XSI};
 use super::scope::Binding;
 use super::tree::{Builder, Element};
-use super::{Envelope, Kind, Limits, Part, QName};
+use super::{Envelope, Kind, Limits, Part, QName, Unread};
+use crate::euca201::OldFault;
 use crate::fault::{Fault, FaultCode};
 use crate::wsse::c14n::Canonical;
 
@@ -119,7 +120,7 @@ struct Scan<'a> {
 }
 
 /// Runs the pass.
-pub(super) fn scan(events: Events<'_>, limits: &Limits) -> Result<Envelope, Fault> {
+pub(super) fn scan(events: Events<'_>, limits: &Limits) -> Result<Envelope, Unread> {
     let mut scan = Scan {
         events,
         limits,
@@ -293,12 +294,13 @@ impl Scan<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Envelope, Fault> {
+    fn finish(self) -> Result<Envelope, Unread> {
         if !self.seen.body {
-            return Err(Fault::client("no Body in the Envelope"));
+            return Err(Fault::client("no Body in the Envelope").into());
         }
         let Some((body_name, body)) = self.body else {
-            return Err(Fault::client("the Body is empty; it holds one element, the operation"));
+            let fault = Fault::client("the Body is empty; it holds one element, the operation");
+            return Err(Unread { fault, old: OldFault::NotOfContract });
         };
         let header = self.header;
         must_understand(&header)?;
@@ -325,20 +327,21 @@ fn name(tag: &Tag<'_>) -> QName {
 }
 
 /// The text of the one block with that name.
-fn block<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h str>, Fault> {
+fn block<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h str>, Unread> {
     let Some(element) = only(header, namespace, local)? else { return Ok(None) };
     if !element.children.is_empty() {
-        return Err(Fault::client(format!("elements inside the header block '{local}', which holds text")));
+        return Err(Fault::client(format!("elements inside the header block '{local}', which holds text")).into());
     }
     Ok(Some(&element.text))
 }
 
 /// The one block with that name.
-fn only<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h Element>, Fault> {
+fn only<'h>(header: &'h [Element], namespace: &str, local: &str) -> Result<Option<&'h Element>, Unread> {
     let mut found = header.iter().filter(|element| element.is(namespace, local));
     let element = found.next();
     if found.next().is_some() {
-        return Err(Fault::client(format!("two header blocks '{local}'; at most one is accepted")));
+        let fault = Fault::client(format!("two header blocks '{local}'; at most one is accepted"));
+        return Err(Unread { fault, old: OldFault::RepeatedAddressing });
     }
     Ok(element)
 }

@@ -49,9 +49,9 @@ macro_rules! operations {
                 self.user_id.as_deref()
             }
 
-            fn stamp(&mut self, correlation_id: &str, user_id: &str) {
-                self.correlation_id = Some(correlation_id.to_string());
-                self.user_id = Some(user_id.to_string());
+            fn stamp(&mut self, correlation_id: Option<&str>, user_id: Option<&str>) {
+                self.correlation_id = correlation_id.map(str::to_string);
+                self.user_id = user_id.map(str::to_string);
             }
         }
     };

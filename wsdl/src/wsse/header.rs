@@ -17,7 +17,7 @@ use crate::envelope::tree::Element;
 /// A digest over a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Digest {
-    /// Accepted from EC2 users' tools only; never made.
+    /// Accepted from EC2 users' tools and peers of 2.0.1; the strict profile refuses it.
     Sha1,
     Sha256,
 }
@@ -148,7 +148,7 @@ fn time(element: &Element) -> Result<Timestamp, SecurityError> {
         .map_err(|_| malformed(format!("{} '{}' is not a time with a zone", element.local, text.escape_debug())))
 }
 
-fn signed_info(info: &Element) -> Result<(Algorithm, Vec<String>, Vec<Reference>), SecurityError> {
+pub(super) fn signed_info(info: &Element) -> Result<(Algorithm, Vec<String>, Vec<Reference>), SecurityError> {
     let [canonicalization, method, references @ ..] = info.children.as_slice() else {
         return Err(malformed("SignedInfo without its methods"));
     };
@@ -217,7 +217,7 @@ fn text(element: &Element) -> Result<&str, SecurityError> {
 }
 
 /// Base64 as XML Schema has it: blanks anywhere, padding required.
-fn base64(element: &Element) -> Result<Vec<u8>, SecurityError> {
+pub(super) fn base64(element: &Element) -> Result<Vec<u8>, SecurityError> {
     const STRICT: GeneralPurpose = GeneralPurpose::new(&ALPHABET, GeneralPurposeConfig::new());
     let packed: String = text(element)?.split_ascii_whitespace().collect();
     STRICT.decode(packed).map_err(|_| malformed(format!("{} is not base64", element.local)))

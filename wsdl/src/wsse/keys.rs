@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use aws_lc_rs::digest;
+use aws_lc_rs::encoding::AsDer as _;
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa;
 use aws_lc_rs::signature::{self, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey, VerificationAlgorithm};
@@ -19,6 +20,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey as X509Key;
 
 use super::files;
+use super::rsa_sha1::RsaSha1;
 
 /// How long a generated certificate is valid. Peers pin certificates and do not look at dates;
 /// other tools may.
@@ -49,7 +51,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    fn content(what: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(super) fn content(what: impl Into<String>, problem: impl Into<String>) -> Self {
         KeyError::Content { what: what.into(), problem: problem.into() }
     }
 }
@@ -57,7 +59,7 @@ impl KeyError {
 /// How a signature over octets is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Algorithm {
-    /// Accepted from EC2 users' tools only; never made.
+    /// Accepted from EC2 users' tools and from peers of 2.0.1; made for the latter.
     RsaSha1,
     RsaSha256,
     EcdsaSha256,
@@ -155,7 +157,15 @@ impl Certificate {
 
     /// SHA-256 of the DER, 64 lower-case hexadecimal digits.
     pub fn fingerprint(&self) -> String {
-        hex(digest::digest(&digest::SHA256, &self.der).as_ref())
+        fingerprint(&self.der)
+    }
+
+    /// True if its key is RSA, the only kind that 2.0.1 knows.
+    pub fn is_rsa(&self) -> bool {
+        match self.key {
+            PublicKey::Rsa(_) => true,
+            PublicKey::P256(_) => false,
+        }
     }
 
     /// True if `signature` over `octets` was made with this certificate's key by `algorithm`.
@@ -182,7 +192,7 @@ fn is_p256(certificate: &X509Certificate<'_>) -> bool {
 
 enum PrivateKey {
     P256(EcdsaKeyPair),
-    Rsa(rsa::KeyPair),
+    Rsa { key: rsa::KeyPair, sha1: RsaSha1 },
 }
 
 /// A certificate together with its private key. `Debug` shows the certificate's fingerprint only.
@@ -230,7 +240,8 @@ impl Identity {
         Ok(identity)
     }
 
-    /// Reads a certificate and its key, PEM files both; the key as unencrypted PKCS#8.
+    /// Reads a certificate and its key, PEM files both; the key unencrypted, as PKCS#8 or, if it is
+    /// RSA, as the PKCS#1 of Eucalyptus' own `cloud-pk.pem`, `cluster-pk.pem` and `node-pk.pem`.
     ///
     /// # Errors
     /// [`KeyError`], also when the key is readable by everybody or not the certificate's.
@@ -286,11 +297,16 @@ impl Identity {
         let mut other = None;
         for block in Pem::iter_from_buffer(text.as_bytes()) {
             let block = block.map_err(|error| format!("not PEM: {error}"))?;
-            if block.label == "PRIVATE KEY" {
-                let key = private_key(&certificate, &block.contents)?;
-                return Ok(Self { certificate, key, pkcs8: block.contents });
-            }
-            other = other.or(Some(block.label));
+            let pkcs8 = match block.label.as_str() {
+                "PRIVATE KEY" => block.contents,
+                "RSA PRIVATE KEY" => pkcs8_of(&block.contents)?,
+                _ => {
+                    other = other.or(Some(block.label));
+                    continue;
+                }
+            };
+            let key = private_key(&certificate, &pkcs8)?;
+            return Ok(Self { certificate, key, pkcs8 });
         }
         let found = other.map_or_else(|| "no key".to_string(), |label| format!("'{label}'"));
         Err(format!("{found} found; an unencrypted PKCS#8 'PRIVATE KEY' is needed (openssl pkcs8 -topk8 -nocrypt)"))
@@ -334,7 +350,15 @@ impl Identity {
     pub(crate) fn algorithm(&self) -> Algorithm {
         match self.key {
             PrivateKey::P256(_) => Algorithm::EcdsaSha256,
-            PrivateKey::Rsa(_) => Algorithm::RsaSha256,
+            PrivateKey::Rsa { .. } => Algorithm::RsaSha256,
+        }
+    }
+
+    /// Signs octets with RSA and SHA-1, for peers of 2.0.1; `None` if the key is not RSA.
+    pub(crate) fn sign_rsa_sha1(&self, octets: &[u8]) -> Option<Vec<u8>> {
+        match &self.key {
+            PrivateKey::P256(_) => None,
+            PrivateKey::Rsa { sha1, .. } => Some(sha1.sign(octets)),
         }
     }
 
@@ -346,7 +370,7 @@ impl Identity {
                 let made = key.sign(&random, octets).expect("a checked P-256 key signs octets of any length");
                 made.as_ref().to_vec()
             }
-            PrivateKey::Rsa(key) => {
+            PrivateKey::Rsa { key, .. } => {
                 let mut made = vec![0; key.public_modulus_len()];
                 key.sign(&signature::RSA_PKCS1_SHA256, &random, octets, &mut made)
                     .expect("a checked RSA key of 2048 bits or more has room for a SHA-256 signature");
@@ -369,10 +393,18 @@ fn private_key(certificate: &Certificate, pkcs8: &[u8]) -> Result<PrivateKey, St
             let key = rsa::KeyPair::from_pkcs8(pkcs8)
                 .map_err(|error| format!("not an RSA key, which the certificate has: {error}"))?;
             let public = PublicKey::Rsa(key.public_key().as_ref().to_vec());
-            (PrivateKey::Rsa(key), public)
+            let sha1 = RsaSha1::from_pkcs8(pkcs8).ok_or("not an RSA key, which the certificate has")?;
+            (PrivateKey::Rsa { key, sha1 }, public)
         }
     };
     if public == certificate.key { Ok(key) } else { Err("the key of another certificate".to_string()) }
+}
+
+/// PKCS#8 of an RSA key that came as PKCS#1.
+fn pkcs8_of(pkcs1: &[u8]) -> Result<Vec<u8>, String> {
+    let key = rsa::KeyPair::from_der(pkcs1).map_err(|error| format!("not an RSA key: {error}"))?;
+    let pkcs8: Result<aws_lc_rs::encoding::Pkcs8V1Der<'_>, _> = key.as_der();
+    Ok(pkcs8.map_err(|_| "an RSA key that cannot be written as PKCS#8")?.as_ref().to_vec())
 }
 
 /// RFC 7468.
@@ -385,6 +417,21 @@ fn pem(label: &str, der: &[u8]) -> String {
     }
     text.push_str(&format!("-----END {label}-----\n"));
     text
+}
+
+/// Refuses a certificate whose key a peer of 2.0.1 cannot use.
+pub(super) fn for_old_peers(certificate: &Certificate) -> Result<(), KeyError> {
+    if certificate.is_rsa() {
+        return Ok(());
+    }
+    let problem =
+        "the profile euca-2.0.1 knows RSA keys only; use the certificates that Eucalyptus made (keys/*-cert.pem)";
+    Err(KeyError::content(format!("certificate {}", certificate.fingerprint()), problem))
+}
+
+/// SHA-256, in hexadecimal digits.
+pub(super) fn fingerprint(der: &[u8]) -> String {
+    hex(digest::digest(&digest::SHA256, der).as_ref())
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -433,7 +480,7 @@ mod tests {
         says("chmod 600");
         first.write_key(&key).expect("written");
         says("another certificate");
-        fs::write(&key, "-----BEGIN RSA PRIVATE KEY-----\nAAAA\n-----END RSA PRIVATE KEY-----\n").expect("written");
+        fs::write(&key, "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n").expect("written");
         says("PKCS#8");
         fs::remove_file(&key).expect("removed");
         says("missing");
@@ -457,5 +504,33 @@ mod tests {
         let again = Certificate::from_pem(&rsa.cert_pem()).expect("a certificate");
         assert_eq!(again.der(), rsa.cert_der());
         assert!(Certificate::from_der(&rsa.cert_der()[1..]).is_err());
+    }
+
+    #[test]
+    fn rsa_signs_with_sha1_for_old_peers_and_ecdsa_does_not() {
+        let rsa = Identity::generate_rsa("cluster").expect("a key");
+        let signature = rsa.sign_rsa_sha1(b"octets").expect("an RSA key");
+        assert!(rsa.certificate().verifies(Algorithm::RsaSha1, b"octets", &signature));
+        assert!(!rsa.certificate().verifies(Algorithm::RsaSha1, b"other", &signature));
+        assert!(!rsa.certificate().verifies(Algorithm::RsaSha256, b"octets", &signature));
+        assert!(rsa.certificate().is_rsa());
+        let ecdsa = Identity::generate("n1").expect("a key");
+        assert!(ecdsa.sign_rsa_sha1(b"octets").is_none() && !ecdsa.certificate().is_rsa());
+    }
+
+    #[test]
+    fn keys_as_eucalyptus_writes_them_are_read() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (cert, key) = (dir.path().join("cluster-cert.pem"), dir.path().join("cluster-pk.pem"));
+        let made = Identity::generate_rsa("cluster").expect("a key");
+        fs::write(&cert, made.cert_pem()).expect("written");
+        // What stands in PKCS#8 after the 26 bytes that say "RSA" is PKCS#1.
+        fs::write(&key, pem("RSA PRIVATE KEY", &made.pkcs8[26..])).expect("written");
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).expect("chmod");
+        let loaded = Identity::load(&cert, &key).expect("loaded");
+        assert_eq!(loaded.pkcs8, made.pkcs8);
+        fs::write(&key, pem("RSA PRIVATE KEY", &made.pkcs8[27..])).expect("written");
+        let error = Identity::load(&cert, &key).expect_err("damaged").to_string();
+        assert!(error.contains("not an RSA key"), "{error}");
     }
 }

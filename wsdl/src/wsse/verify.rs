@@ -19,27 +19,27 @@ use crate::envelope::{Envelope, Kind, Limits, Part};
 const USED_BLOCKS: [(&str, &str); 5] =
     [(WSA, "To"), (WSA, "Action"), (WSA, "MessageID"), (WSA, "RelatesTo"), (IRONBARK, "Reason")];
 
-pub(super) fn verify(security: &Security, envelope: &Envelope, expect: Expect<'_>) -> Result<Verified, SecurityError> {
-    let rules = security.profile.rules();
+pub(super) fn verify(
+    security: &Security,
+    rules: &Rules,
+    envelope: &Envelope,
+    expect: Expect<'_>,
+) -> Result<Verified, SecurityError> {
     let found = envelope.header.iter().find(|block| block.is(WSSE, "Security"));
     let header = SecurityHeader::read(found.ok_or(SecurityError::Missing("Security header"))?)?;
-    algorithms(&header, &rules)?;
-    let certificate = signer(security, &header, &rules)?;
+    algorithms(&header, rules)?;
+    let certificate = signer(security, &header, rules)?;
     let now = security.clock.now();
-    let expires = lifetime(&header, &rules, now)?;
+    let expires = lifetime(&header, rules, now)?;
 
-    let covered = covered(envelope, &header)?;
-    everything_needed_is_covered(envelope, &covered, &rules)?;
+    let covered = covered(envelope, &header.references)?;
+    everything_needed_is_covered(envelope, &covered, rules)?;
     let info = signed_info(envelope, &header)?;
     if !certificate.verifies(header.algorithm, info.as_bytes(), &header.signature) {
         return Err(SecurityError::Broken("its value does not fit the certificate's key".to_string()));
     }
-    for (reference, part) in header.references.iter().zip(&covered) {
-        if digest_of(reference, part)? != reference.value {
-            return Err(SecurityError::Broken(format!("{} was changed after it was signed", part.name.local)));
-        }
-    }
-    expected(security, envelope, expect, &rules)?;
+    digests_hold(&header.references, &covered)?;
+    expected(security, envelope, expect, rules)?;
     match expect {
         Expect::Reading => {}
         Expect::Request | Expect::Reply { .. } => remember(security, &info, &certificate, expires, now)?,
@@ -86,9 +86,9 @@ fn lifetime(header: &SecurityHeader, rules: &Rules, now: Timestamp) -> Result<Ti
 
 /// The part that each reference names. Parts are known by their place in the envelope, so a part
 /// that was moved elsewhere cannot be named.
-fn covered<'e>(envelope: &'e Envelope, header: &SecurityHeader) -> Result<Vec<&'e Part>, SecurityError> {
+pub(super) fn covered<'e>(envelope: &'e Envelope, references: &[Reference]) -> Result<Vec<&'e Part>, SecurityError> {
     let mut covered: Vec<&Part> = Vec::new();
-    for reference in &header.references {
+    for reference in references {
         let named = |part: &&Part| part.kind != Kind::SignedInfo && part.id.as_deref() == Some(&reference.id);
         let Some(part) = envelope.parts.iter().find(named) else {
             let what = "which is neither Body, Timestamp, token nor a block of the Header";
@@ -137,6 +137,16 @@ fn octets<'e>(part: &'e Part, inclusive: &[String]) -> Result<Cow<'e, str>, Secu
     canonicalize(&part.source, &part.context, inclusive.to_vec(), &Limits::default())
         .map(Cow::Owned)
         .map_err(|error| SecurityError::Malformed(error.to_string()))
+}
+
+/// Every part is as it was when it was signed.
+pub(super) fn digests_hold(references: &[Reference], covered: &[&Part]) -> Result<(), SecurityError> {
+    for (reference, part) in references.iter().zip(covered) {
+        if digest_of(reference, part)? != reference.value {
+            return Err(SecurityError::Broken(format!("{} was changed after it was signed", part.name.local)));
+        }
+    }
+    Ok(())
 }
 
 fn digest_of(reference: &Reference, part: &Part) -> Result<Vec<u8>, SecurityError> {

@@ -25,6 +25,9 @@ pub enum Admin {
         /// File with its certificate (`ironbark-cc keys` names it).
         #[arg(long, value_name = "FILE")]
         cert: PathBuf,
+        /// How messages to it are secured: `strict`, or `euca-2.0.1` for one of Eucalyptus 2.0.1.
+        #[arg(long, default_value = "strict")]
+        profile: String,
     },
     /// Forget a cluster; refused while it has instances.
     DeregisterCluster {
@@ -44,6 +47,9 @@ pub enum Admin {
         /// File with its certificate (`ironbark-nc keys` names it).
         #[arg(long, value_name = "FILE")]
         cert: PathBuf,
+        /// How messages to it are secured: `strict`, or `euca-2.0.1` for one of Eucalyptus 2.0.1.
+        #[arg(long, default_value = "strict")]
+        profile: String,
     },
     /// Let a cluster forget a node.
     DeregisterNode {
@@ -113,13 +119,14 @@ fn call(command: Admin) -> Result<Call> {
             let parameters = cluster.map(|cluster| pair("Cluster", cluster)).into_iter().collect();
             return Ok(Call { action: "DescribeNodes", parameters, text: nodes });
         }
-        Admin::RegisterCluster { name, address, cert } => {
-            let parameters = vec![pair("Name", name), pair("Url", address), pair("Certificate", certificate(&cert)?)];
-            ("RegisterCluster", parameters)
+        Admin::RegisterCluster { name, address, cert, profile } => {
+            let (certificate, profile) = (pair("Certificate", certificate(&cert)?), pair("Profile", profile));
+            ("RegisterCluster", vec![pair("Name", name), pair("Url", address), certificate, profile])
         }
-        Admin::RegisterNode { cluster, name, address, cert } => {
-            let certificate = pair("Certificate", certificate(&cert)?);
-            ("RegisterNode", vec![pair("Cluster", cluster), pair("Name", name), pair("Url", address), certificate])
+        Admin::RegisterNode { cluster, name, address, cert, profile } => {
+            let (certificate, profile) = (pair("Certificate", certificate(&cert)?), pair("Profile", profile));
+            let node = [pair("Cluster", cluster), pair("Name", name), pair("Url", address)];
+            ("RegisterNode", node.into_iter().chain([certificate, profile]).collect())
         }
         Admin::DeregisterCluster { name } => ("DeregisterCluster", vec![pair("Name", name)]),
         Admin::DeregisterNode { cluster, name } => {

@@ -1,6 +1,8 @@
 //! Clusters and nodes: making them known, and how they are.
 
-use super::{Listing, Row, certificate, given, name, url};
+use ironbark_wsdl::wsse::Profile;
+
+use super::{Listing, Row, certificate, given, name, profile, url};
 use crate::ec2::Done;
 use crate::error::Ec2Error;
 use crate::front::{Access, Action, Params};
@@ -13,6 +15,8 @@ pub struct RegisterCluster {
     pub url: String,
     /// PEM.
     pub certificate: String,
+    /// How messages to it are secured.
+    pub profile: Profile,
 }
 
 impl Action for RegisterCluster {
@@ -22,7 +26,8 @@ impl Action for RegisterCluster {
     type Response = Done;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { name: name(params, "Name")?, url: url(params)?, certificate: certificate(params)? })
+        let (name, url) = (name(params, "Name")?, url(params)?);
+        Ok(Self { name, url, certificate: certificate(params)?, profile: profile(params)? })
     }
 }
 
@@ -101,6 +106,8 @@ pub struct RegisterNode {
     pub url: String,
     /// PEM.
     pub certificate: String,
+    /// How its cluster secures messages to it.
+    pub profile: Profile,
 }
 
 impl Action for RegisterNode {
@@ -111,7 +118,8 @@ impl Action for RegisterNode {
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
         let (cluster, name) = (name(params, "Cluster")?, name(params, "Name")?);
-        Ok(Self { cluster, name, url: url(params)?, certificate: certificate(params)? })
+        let (url, certificate) = (url(params)?, certificate(params)?);
+        Ok(Self { cluster, name, url, certificate, profile: profile(params)? })
     }
 }
 

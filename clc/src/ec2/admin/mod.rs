@@ -9,6 +9,8 @@ pub use clusters::*;
 pub use trace::*;
 pub use users::*;
 
+use ironbark_wsdl::wsse::Profile;
+
 use crate::error::Ec2Error;
 use crate::front::{Params, Reply, Writer};
 
@@ -82,6 +84,12 @@ fn certificate(params: &Params) -> Result<String, Ec2Error> {
     ))
 }
 
+/// How messages to a peer are secured: `strict` unless it says otherwise.
+fn profile(params: &Params) -> Result<Profile, Ec2Error> {
+    let Some(text) = params.optional("Profile") else { return Ok(Profile::Strict) };
+    text.parse().map_err(|_| params.invalid("Profile", text, "It must be strict or euca-2.0.1."))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,6 +113,17 @@ mod tests {
         ] {
             assert_eq!(register(name, url, pem).unwrap_err().code, Code::InvalidParameterValue);
         }
+    }
+
+    #[test]
+    fn peers_are_strict_unless_they_are_named_otherwise() {
+        let url = "http://10.0.0.1:8774/axis2/services/EucalyptusCC";
+        let given = [("Name", "c"), ("Url", url), ("Certificate", "-----BEGIN CERTIFICATE-----\n")];
+        let parse =
+            |more: &[(&str, &str)]| RegisterCluster::parse(&Params::try_from(&[&given[..], more].concat()[..])?);
+        assert_eq!(parse(&[]).unwrap().profile, Profile::Strict);
+        assert_eq!(parse(&[("Profile", "euca-2.0.1")]).unwrap().profile, Profile::Euca201);
+        assert_eq!(parse(&[("Profile", "user")]).unwrap_err().code, Code::InvalidParameterValue);
     }
 
     #[test]
