@@ -73,6 +73,9 @@ pub struct Config {
     pub dhcp_leases: Option<PathBuf>,
     /// Who this cluster is to nodes and clouds of Eucalyptus 2.0.1, and which such clouds may call.
     pub old_peers: OldPeers,
+    /// The certificate of the nodes (`node-cert.pem`), for which a cloud of Eucalyptus 2.0.1 asks before
+    /// it asks this cluster anything else.
+    pub old_node_cert: Option<PathBuf>,
     /// Nodes written in the file; see [`Config::entries`].
     nodes: Vec<FileNode>,
 }
@@ -113,6 +116,7 @@ struct File {
     #[serde(default)]
     network: Network,
     old_identity: Option<OldIdentity>,
+    old_node_cert: Option<PathBuf>,
     #[serde(default)]
     old_callers: Vec<OldCaller>,
     #[serde(default)]
@@ -175,6 +179,7 @@ impl Config {
             dhcp_leases: file.network.dhcp_leases.map(|leases| base.join(leases)),
             old_peers: OldPeers::new(file.old_identity, file.old_callers, &base)
                 .map_err(|problem| value("old_callers", problem))?,
+            old_node_cert: file.old_node_cert.map(|file| base.join(file)),
             nodes: nodes(file.nodes, &base, &value)?,
         })
     }

@@ -128,10 +128,12 @@ async fn work(
         tokio::select! {
             () = signalled() => tracing::info!("asked to end"),
             () = died(isolation.as_deref()) => fork_server_died = true,
+    let handler = config.old_peers.show_keys(door.into_handler(), config.old_node_cert.as_deref());
+    let handler = handler.context("old_node_cert")?;
         }
     };
     tracing::info!(listen = %config.listen, isolation = config.isolation.name(), schedule = config.schedule.name(), "serving");
-    serve(listener, ServerLimits::default(), door.into_handler(), stop).await;
+    serve(listener, ServerLimits::default(), handler, stop).await;
     if fork_server_died {
         bail!("the fork server has died; this controller must be started anew, for it can no longer fork safely");
     }

@@ -118,6 +118,8 @@ async fn ask(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<Answer, Call
     let resources = tell(clusters, ctx, cluster, convert::describe_resources(), "").await?;
     let description = match tell(clusters, ctx, cluster, DescribeCluster::default(), "").await {
         Ok(description) => Some(description),
+        // Not even asked: it was registered with the profile euca-2.0.1.
+        Err(CallError::Declined { .. }) => None,
         // A 2.0.1 cluster does not know the operation, and says so with a fault. One that knew it
         // before has some other trouble: its three old states would hide the ones we know.
         Err(CallError::Fault { .. }) if clusters.known(cluster).is_none_or(|known| known.description.is_none()) => None,

@@ -35,11 +35,14 @@ pub struct Settings {
     pub nc_extra: String,
     /// The tiers have RSA-2048 keys, for peers that cannot do ECDSA; otherwise what they make themselves.
     pub rsa: bool,
+    /// The tiers take each other for those of Eucalyptus 2.0.1: the profile `euca-2.0.1` on both hops,
+    /// with keys as that made them, in `keys/`.
+    pub old_wire: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hypervisor: Hypervisor::Test, isolation: "fork", nc_extra: String::new(), rsa: false }
+        Self { hypervisor: Hypervisor::Test, isolation: "fork", nc_extra: String::new(), rsa: false, old_wire: false }
     }
 }
 
@@ -69,9 +72,6 @@ impl Cloud {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("our own directory");
         let addresses = [free_address(), free_address(), free_address()];
         write_configuration(path, &addresses, settings, guest.as_ref());
-        if settings.rsa {
-            ["clc", "cc", "nc"].iter().for_each(|tier| write_rsa_identity(&path.join(tier)));
-        }
         let mut cloud = Self {
             clc: Daemon::new("clc", path, &addresses[0]),
             cc: Daemon::new("cc", path, &addresses[1]),
@@ -79,20 +79,28 @@ impl Cloud {
             directory,
             guest,
         };
-        cloud.clc.command(&["keys"]);
-        cloud.cc.command(&["keys"]);
-        cloud.nc.command(&["keys"]);
+        let keys: &[&str] = if settings.rsa { &["keys", "--rsa"] } else { &["keys"] };
+        for tier in [&cloud.clc, &cloud.cc, &cloud.nc] {
+            tier.command(keys);
+        }
         cloud.clc.command(&["init", "--credentials", &cloud.path("credentials")]);
         cloud.nc.start();
         cloud.cc.start();
         cloud.clc.start();
         let cc = format!("http://{}/axis2/services/EucalyptusCC", addresses[1]);
         let nc = format!("http://{}/axis2/services/EucalyptusNC", addresses[2]);
-        cloud.euca(&["admin", "register-cluster", "cluster1", &cc, "--cert", &cloud.path("cc/cert.pem")]);
-        wait_for("the cluster to answer", Duration::from_secs(20), || {
-            let cert = cloud.path("nc/cert.pem");
-            cloud.try_euca(&["admin", "register-node", "cluster1", "n1", &nc, "--cert", &cert]).ok()
-        });
+        if settings.old_wire {
+            // Its node is in cc.toml: registering one is no operation of 2.0.1.
+            let cert = cloud.path("keys/cluster-cert.pem");
+            let arguments = ["admin", "register-cluster", "cluster1", &cc, "--cert", &cert, "--profile", "euca-2.0.1"];
+            cloud.euca(&arguments);
+        } else {
+            cloud.euca(&["admin", "register-cluster", "cluster1", &cc, "--cert", &cloud.path("cc/cert.pem")]);
+            wait_for("the cluster to answer", Duration::from_secs(20), || {
+                let cert = cloud.path("nc/cert.pem");
+                cloud.try_euca(&["admin", "register-node", "cluster1", "n1", &nc, "--cert", &cert]).ok()
+            });
+        }
         wait_for("room for an instance", Duration::from_secs(60), || {
             let types = cloud.json(&["describe-instance-types", "m1.small"]);
             let free = types["instanceTypeDetails"][0]["availability"][0]["available"].as_str()?.parse::<u32>().ok()?;
@@ -239,20 +247,22 @@ impl Cloud {
 
 fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings, guest: Option<&Guest>) {
     let [clc, cc, nc] = addresses;
+    let old = if settings.old_wire { OldLines::written(path, nc) } else { OldLines::default() };
     let write = |name: &str, text: String| std::fs::write(path.join(name), text).expect("our own directory");
     write(
         "clc.toml",
         format!(
             "listen = \"{clc}\"\nstate_dir = \"clc\"\nurl = \"http://{clc}/services/Eucalyptus\"\nregion = \"ironbark\"\n\
-             poll_seconds = 1\n"
+             poll_seconds = 1\n{}",
+            old.clc
         ),
     );
     write(
         "cc.toml",
         format!(
             "name = \"cluster1\"\nlisten = \"{cc}\"\nstate_dir = \"cc\"\ncloud_cert = \"clc/cert.pem\"\n\
-             isolation = \"{}\"\nschedule = \"ROUNDROBIN\"\npoll_seconds = 1\n[network]\nmode = \"SYSTEM\"\n",
-            settings.isolation
+             isolation = \"{}\"\nschedule = \"ROUNDROBIN\"\npoll_seconds = 1\n{}[network]\nmode = \"SYSTEM\"\n{}",
+            settings.isolation, old.cc.0, old.cc.1
         ),
     );
     let (uri, images) = (uri(path, settings.hypervisor), images(guest));
@@ -260,18 +270,46 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
         "nc.toml",
         format!(
             "name = \"n1\"\nlisten = \"{nc}\"\nstate_dir = \"nc\"\ncluster_cert = \"cc/cert.pem\"\n\
-             [hypervisor]\nuri = \"{uri}\"\n[images]\nallow = [\"http\"{images}]\n{}\n",
-            settings.nc_extra
+             {}[hypervisor]\nuri = \"{uri}\"\n[images]\nallow = [\"http\"{images}]\n{}\n{}",
+            old.nc.0, settings.nc_extra, old.nc.1
         ),
     );
 }
 
-/// What an administrator who wants RSA puts where a tier keeps its identity, before its first start.
-fn write_rsa_identity(directory: &Path) {
-    let identity = Identity::generate_rsa("tests").expect("a key");
-    std::fs::create_dir(directory).expect("our own directory");
-    identity.write_key(&directory.join("key.pem")).expect("our own directory");
-    std::fs::write(directory.join("cert.pem"), identity.cert_pem()).expect("our own directory");
+/// What makes each tier take the others for those of Eucalyptus 2.0.1: lines for the top and the end of
+/// its file.
+#[derive(Default)]
+struct OldLines {
+    clc: String,
+    cc: (String, String),
+    nc: (String, String),
+}
+
+impl OldLines {
+    /// Makes the three pairs of keys in `keys/`, and the lines that name them.
+    fn written(path: &Path, nc: &str) -> Self {
+        let keys = path.join("keys");
+        std::fs::create_dir(&keys).expect("our own directory");
+        for name in ["cloud", "cluster", "node"] {
+            let identity = Identity::generate_rsa(name).expect("a key");
+            identity.write_key(&keys.join(format!("{name}-pk.pem"))).expect("our own directory");
+            std::fs::write(keys.join(format!("{name}-cert.pem")), identity.cert_pem()).expect("our own directory");
+        }
+        let who = |name: &str| {
+            format!("old_identity = {{ certificate = \"keys/{name}-cert.pem\", key = \"keys/{name}-pk.pem\" }}\n")
+        };
+        let caller = |name: &str| format!("[[old_callers]]\ncertificate = \"keys/{name}-cert.pem\"\n");
+        let node = format!(
+            "[[nodes]]\nname = \"n1\"\nurl = \"http://{nc}/axis2/services/EucalyptusNC\"\n\
+             certificate = \"keys/node-cert.pem\"\nprofile = \"euca-2.0.1\"\n"
+        );
+        let nodes_keys = "old_node_cert = \"keys/node-cert.pem\"\n";
+        Self {
+            clc: who("cloud"),
+            cc: (who("cluster") + nodes_keys, caller("cloud") + &node),
+            nc: (who("node"), caller("cluster")),
+        }
+    }
 }
 
 fn uri(path: &Path, hypervisor: Hypervisor) -> String {

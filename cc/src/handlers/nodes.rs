@@ -60,8 +60,9 @@ pub async fn deregister_node(
 fn entry(request: RegisterNode) -> Result<Entry, ClusterError> {
     let name = NodeName::parse(&request.name)?;
     let url = node_url(&request.url).map_err(|problem| ClusterError::bad("url", problem))?;
-    let profile = Profile::from_name(&request.profile)
-        .ok_or_else(|| ClusterError::bad("profile", format!("'{}' is not known; there are strict and euca-2.0.1", request.profile)))?;
+    let profile = Profile::from_name(&request.profile).ok_or_else(|| {
+        ClusterError::bad("profile", format!("'{}' is not known; there are strict and euca-2.0.1", request.profile))
+    })?;
     Certificate::from_pem(&request.certificate).map_err(|error| ClusterError::bad("certificate", error.to_string()))?;
     Ok(Entry { name, url, profile, certificate: request.certificate, source: Source::Registered })
 }

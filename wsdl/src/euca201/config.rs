@@ -6,6 +6,8 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 
+use super::gatherlog;
+use crate::http::Handler;
 use crate::wsse::{Certificate, Identity, KeyError, Security};
 
 /// `old_identity = { certificate = "keys/node-cert.pem", key = "keys/node-pk.pem" }`: a pair that
@@ -59,6 +61,18 @@ impl OldPeers {
             return Err(KeyError::Content { what, problem: "old_identity needs an RSA key".to_string() });
         }
         Ok(Some(Arc::new(identity)))
+    }
+
+    /// Answers `GetKeys` beside the cluster's own service, if an old cloud may call and the file with
+    /// the certificate of its nodes is given: it asks for both certificates first.
+    ///
+    /// # Errors
+    /// [`KeyError`] for a file that is no certificate.
+    pub fn show_keys(&self, handler: Handler, nodes: Option<&Path>) -> Result<Handler, KeyError> {
+        match (&self.identity, nodes) {
+            (Some(own), Some(nodes)) if !self.callers.is_empty() => gatherlog::beside(handler, &own.certificate, nodes),
+            (None | Some(_), _) => Ok(handler),
+        }
     }
 
     /// Lets the old callers in, beside those that `security` trusts.

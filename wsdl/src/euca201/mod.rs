@@ -6,6 +6,7 @@
 mod config;
 pub mod dialect;
 mod fault;
+mod gatherlog;
 mod write;
 
 pub use config::{OldCaller, OldIdentity, OldPeers};

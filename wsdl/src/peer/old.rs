@@ -13,15 +13,15 @@ use crate::wsse::{Identity, Profile};
 /// A signed request for an old peer.
 ///
 /// # Errors
-/// Nothing is sent then: [`CallError::Fault`], as the peer itself would answer, for an operation that
-/// 2.0.1 does not have; [`CallError::Declined`] for a text that it cannot read.
+/// [`CallError::Declined`], for nothing is sent then: an operation that 2.0.1 does not have, or a text
+/// that it cannot read.
 pub(super) fn write(url: &str, exchange: &Exchange, action: &str, identity: &Identity) -> Result<String, CallError> {
     match exchange.service {
         Service::Nc | Service::Cc => {}
         Service::Ironbark => {
             let reason =
                 format!("{url} has the profile euca-2.0.1, and Eucalyptus 2.0.1 has no {}", exchange.operation);
-            return Err(CallError::Fault { code: "Client".to_string(), reason });
+            return Err(CallError::Declined { reason });
         }
     }
     let body = dialect::request(exchange.service, &exchange.body)

@@ -78,7 +78,7 @@ async fn old_callers_have_the_old_operations_only() {
     assert!(call(&lab.client(&lab.strict, Profile::Strict), &ctx(), stop()).await.is_ok());
     // Our own client does not even ask an old peer.
     let refused = call(&lab.client(&lab.old, Profile::Euca201), &ctx(), stop()).await;
-    let Err(CallError::Fault { reason, .. }) = refused else { panic!("{refused:?}") };
+    let Err(CallError::Declined { reason }) = refused else { panic!("{refused:?}") };
     assert!(reason.contains("Eucalyptus 2.0.1 has no StopInstance"), "{reason}");
 }
 
