@@ -3,6 +3,7 @@
 
 pub mod cloud;
 pub mod daemon;
+pub mod door;
 pub mod tools;
 pub mod wait;
 

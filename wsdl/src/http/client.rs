@@ -83,7 +83,7 @@ pub async fn post(
 }
 
 /// hyper's errors tell one level each; the useful word ("Connection refused") is the last.
-fn with_causes(error: &dyn std::error::Error) -> String {
+pub(super) fn with_causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -9,44 +9,65 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use super::BODY_LIMIT;
+use super::REQUEST_LIMIT;
+use super::body::{self, Whole};
+use super::places::{Place, Places, Turn};
 use crate::service::BoxFuture;
 
 /// What answers requests. The peer's address is in the request's extensions as [`SocketAddr`].
 pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync>;
+
+/// Header fields of a request; more get 431. Real clients send about ten.
+const HEADERS: usize = 64;
+/// Bytes of a request's header; more get 431. The longest honest one is a signed EC2 Query by GET.
+const HEADER_BYTES: usize = 32 * 1024;
 
 /// How much a client may take of a server.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerLimits {
     /// Largest request body, in bytes; larger ones get 413.
     pub body: usize,
+    /// Requests over 64 KiB that are held at a time; others wait as long as for their body.
+    pub large: usize,
     /// Longest wait for a request's header, which is also how long a kept-alive connection may
     /// stay idle.
     pub header_wait: Duration,
     /// Longest wait for a request's whole body, however slowly it drips; then 408.
     pub body_wait: Duration,
-    /// Connections served at a time; further ones wait to be accepted.
+    /// Longest wait for a client to take its answer; then the connection is closed.
+    pub answer_wait: Duration,
+    /// Connections served at a time. One more, and that is closed whose client keeps us waiting
+    /// longest; while all are being worked for, further ones wait to be accepted.
     pub connections: usize,
 }
 
 impl Default for ServerLimits {
     fn default() -> Self {
         Self {
-            body: BODY_LIMIT,
+            body: REQUEST_LIMIT,
+            large: 32,
             header_wait: Duration::from_secs(30),
             body_wait: Duration::from_secs(30),
+            answer_wait: Duration::from_secs(60),
             connections: 512,
         }
     }
+}
+
+/// What all connections share.
+struct Server {
+    limits: ServerLimits,
+    handler: Handler,
+    large: Arc<Semaphore>,
 }
 
 /// Serves until `stop` resolves, then lets requests in flight finish for up to 10 s.
@@ -54,29 +75,30 @@ impl Default for ServerLimits {
 /// # Errors
 /// None of a connection's errors ends the server; it returns only after `stop`.
 pub async fn serve(listener: TcpListener, limits: ServerLimits, handler: Handler, stop: impl Future<Output = ()>) {
-    let permits = Arc::new(Semaphore::new(limits.connections));
+    let places = Places::new(limits.connections);
+    let server = Arc::new(Server { limits, handler, large: Arc::new(Semaphore::new(limits.large)) });
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
-        let accepted = async {
-            // The permit comes before the accept: beyond the limit, clients wait in the backlog.
-            let permit = permits.clone().acquire_owned().await.expect("the semaphore is never closed");
-            (permit, listener.accept().await)
+        let arrived = async {
+            let accepted = listener.accept().await;
+            // At most one connection waits here for a place; the others wait in the backlog.
+            let place = match &accepted {
+                Ok(_) => Some(places.take(limits.header_wait + limits.answer_wait).await),
+                Err(_) => None,
+            };
+            (accepted, place)
         };
-        let (permit, accepted) = tokio::select! {
-            accepted = accepted => accepted,
+        let (accepted, place) = tokio::select! {
+            arrived = arrived => arrived,
             () = &mut stop => break,
         };
-        match accepted {
-            Ok((stream, peer)) => {
-                let watcher = graceful.watcher();
-                let handler = handler.clone();
-                tokio::spawn(async move {
-                    let _permit = permit;
-                    connection(stream, peer, limits, handler, watcher).await;
-                });
+        match (accepted, place) {
+            (Ok((stream, peer)), Some(place)) => {
+                tokio::spawn(connection(server.clone(), stream, peer, place, graceful.watcher()));
             }
-            Err(error) => {
+            (Ok(_), None) => {}
+            (Err(error), _) => {
                 // Out of descriptors: accept would fail at once again and again.
                 tracing::warn!(event = "http.accept", %error);
                 tokio::time::sleep(Duration::from_millis(50)).await;
@@ -88,52 +110,47 @@ pub async fn serve(listener: TcpListener, limits: ServerLimits, handler: Handler
     }
 }
 
-async fn connection(
-    stream: TcpStream,
-    peer: SocketAddr,
-    limits: ServerLimits,
-    handler: Handler,
-    watcher: hyper_util::server::graceful::Watcher,
-) {
+async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, place: Place, watcher: Watcher) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(event = "http.nodelay", %peer, %error);
     }
+    let header_wait = server.limits.header_wait;
+    let turn = place.turn().clone();
     let service = service_fn(move |request| {
-        let handler = handler.clone();
-        async move { Ok::<_, io::Error>(answer(request, peer, limits, &handler).await) }
+        let (server, turn) = (server.clone(), turn.clone());
+        async move { Ok::<_, io::Error>(answer(&server, request, peer, &turn).await) }
     });
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(limits.header_wait)
-        .max_buf_size(64 * 1024)
+        .header_read_timeout(header_wait)
+        .max_headers(HEADERS)
+        .max_header_size(HEADER_BYTES)
+        .max_buf_size(2 * HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(served).await {
-        tracing::debug!(event = "http.connection", %peer, %error);
+    tokio::select! {
+        served = watcher.watch(served) => if let Err(error) = served {
+            tracing::debug!(event = "http.connection", %peer, %error);
+        },
+        () = place.turn().over() => tracing::debug!(event = "http.cut", %peer, "its client kept us waiting"),
     }
 }
 
-async fn answer(
-    request: Request<Incoming>,
-    peer: SocketAddr,
-    limits: ServerLimits,
-    handler: &Handler,
-) -> Response<Full<Bytes>> {
-    let (parts, body) = request.into_parts();
-    let collected = tokio::time::timeout(limits.body_wait, Limited::new(body, limits.body).collect()).await;
-    let body = match collected {
-        Ok(Ok(body)) => body.to_bytes(),
-        Ok(Err(error)) if error.is::<http_body_util::LengthLimitError>() => {
-            return refuse(StatusCode::PAYLOAD_TOO_LARGE, format!("the body is larger than {} bytes", limits.body));
+/// One request. Whose turn it is on the connection is told at each step.
+async fn answer(server: &Server, request: Request<Incoming>, peer: SocketAddr, turn: &Turn) -> Response<Full<Bytes>> {
+    let limits = &server.limits;
+    turn.theirs(limits.body_wait + limits.answer_wait);
+    let (parts, read) = body::read(request, limits, &server.large).await;
+    turn.ours();
+    let response = match read {
+        Ok(Whole { bytes, _large }) => {
+            let mut request = Request::from_parts(parts, bytes);
+            request.extensions_mut().insert(peer);
+            (server.handler)(request).await
         }
-        Ok(Err(error)) => return refuse(StatusCode::BAD_REQUEST, format!("the body cannot be read: {error}")),
-        Err(_) => {
-            let text = format!("the body did not arrive within {} s", limits.body_wait.as_secs());
-            return refuse(StatusCode::REQUEST_TIMEOUT, text);
-        }
+        Err((status, text)) => refuse(status, text),
     };
-    let mut request = Request::from_parts(parts, body);
-    request.extensions_mut().insert(peer);
-    handler(request).await
+    turn.answered(limits.answer_wait + limits.header_wait);
+    response
 }
 
 /// A refusal below SOAP and EC2, in plain text; the connection is not used again.
