@@ -48,8 +48,9 @@ impl Door {
         let own = Arc::new(Identity::generate("door").expect("a key"));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
         let address = listener.local_addr().expect("it is bound");
-        let peer = Peer { url: format!("http://{address}{PATH}"), certificate: own.certificate().clone() };
-        let honest = SoapClient::new(&peer, caller.clone(), Clock::system());
+        let url = format!("http://{address}{PATH}");
+        let peer = Peer { url, certificate: own.certificate().clone(), profile: Profile::Strict };
+        let honest = SoapClient::new(&peer, &caller.clone().into(), Clock::system()).expect("a usable key");
         let security = Security::new(own, Profile::Strict, Clock::system());
         security.trust(vec![caller.certificate().clone()]);
         let reboots = Arc::new(AtomicUsize::new(0));

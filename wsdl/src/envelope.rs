@@ -56,9 +56,9 @@ impl Default for Limits {
 
 impl Limits {
     /// For a server: requests are short (five thousand instance ids have 150 KB), and whoever
-    /// sends one is not known before it has been read.
+    /// sends one is not known before it has been read; so little work is done for it.
     pub fn request() -> Self {
-        Self { bytes: 2 << 20, ..Self::default() }
+        Self { bytes: 2 << 20, canonical: 8 << 20, ..Self::default() }
     }
 }
 
