@@ -49,14 +49,18 @@ enum Command {
     /// Serve until SIGTERM or SIGINT; what happens without a command, too.
     Run,
     /// Make the cluster's key and certificate if they are absent, and print the certificate's path.
-    Keys,
+    Keys {
+        /// Make an RSA key instead of ECDSA, for callers whose SOAP stack needs one (gSOAP).
+        #[arg(long)]
+        rsa: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         None | Some(Command::Run) => run(&arguments.config),
-        Some(Command::Keys) => keys(&arguments.config),
+        Some(Command::Keys { rsa }) => keys(&arguments.config, rsa),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -67,9 +71,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn keys(file: &std::path::Path) -> anyhow::Result<()> {
+fn keys(file: &std::path::Path, rsa: bool) -> anyhow::Result<()> {
     let config = Config::load(file)?;
-    Identity::load_or_generate(&config.state_dir, &config.name)?;
+    let make = if rsa { Identity::load_or_generate_rsa } else { Identity::load_or_generate };
+    make(&config.state_dir, &config.name)?;
     println!("{}", config.state_dir.join("cert.pem").display());
     Ok(())
 }
@@ -123,13 +128,13 @@ async fn work(
     let security = config.old_peers.let_into(security).context("old_callers")?;
     let recorder = Arc::new(Recorder::new(format!("cc:{}", config.name)));
     let door = Endpoint::new(router(cluster, recorder), Some(security), PATH, CONTRACTS);
+    let handler = config.old_peers.show_keys(door.into_handler(), config.old_node_cert.as_deref());
+    let handler = handler.context("old_node_cert")?;
     let mut fork_server_died = false;
     let stop = async {
         tokio::select! {
             () = signalled() => tracing::info!("asked to end"),
             () = died(isolation.as_deref()) => fork_server_died = true,
-    let handler = config.old_peers.show_keys(door.into_handler(), config.old_node_cert.as_deref());
-    let handler = handler.context("old_node_cert")?;
         }
     };
     tracing::info!(listen = %config.listen, isolation = config.isolation.name(), schedule = config.schedule.name(), "serving");

@@ -25,7 +25,11 @@ enum Command {
     /// Serve the EC2 API until SIGTERM or SIGINT (this is what happens without a command).
     Run,
     /// Make the cloud's identity if it has none, and print its certificate's path.
-    Keys,
+    Keys {
+        /// Make an RSA key instead of ECDSA, for clusters whose SOAP stack needs one (gSOAP).
+        #[arg(long)]
+        rsa: bool,
+    },
     /// Make the records and the first administrator if there are none, and write the
     /// administrator's credentials.
     Init {
@@ -52,8 +56,12 @@ fn perform(arguments: &Arguments) -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().build().context("cannot start the runtime")?;
     match arguments.command.as_ref().unwrap_or(&Command::Run) {
-        Command::Keys => {
-            serve::identity(&config)?;
+        Command::Keys { rsa } => {
+            if *rsa {
+                serve::rsa_identity(&config)?;
+            } else {
+                serve::identity(&config)?;
+            }
             println!("{}", config.state_dir.join("cert.pem").display());
             Ok(())
         }

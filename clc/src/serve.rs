@@ -50,6 +50,15 @@ pub fn identity(config: &Config) -> Result<Identity> {
     Identity::load_or_generate(&config.state_dir, COMMON_NAME).context("cannot read or make the cloud's identity")
 }
 
+/// [`identity`], made with an RSA key if there is none yet.
+///
+/// # Errors
+/// Why it cannot be read or made.
+pub fn rsa_identity(config: &Config) -> Result<Identity> {
+    prepare(config)?;
+    Identity::load_or_generate_rsa(&config.state_dir, COMMON_NAME).context("cannot read or make the cloud's identity")
+}
+
 /// Takes the lock that keeps a second controller away from the records; it is held until dropped.
 ///
 /// # Errors

@@ -50,14 +50,18 @@ enum Command {
     /// Serve until SIGTERM or SIGINT; what happens without a command, too.
     Run,
     /// Make the node's key and certificate if they are absent, and print the certificate's path.
-    Keys,
+    Keys {
+        /// Make an RSA key instead of ECDSA, for callers whose SOAP stack needs one (gSOAP).
+        #[arg(long)]
+        rsa: bool,
+    },
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         None | Some(Command::Run) => run(&arguments.config),
-        Some(Command::Keys) => keys(&arguments.config),
+        Some(Command::Keys { rsa }) => keys(&arguments.config, rsa),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -68,10 +72,11 @@ fn main() -> ExitCode {
     }
 }
 
-fn keys(file: &Path) -> anyhow::Result<()> {
+fn keys(file: &Path, rsa: bool) -> anyhow::Result<()> {
     let config = Config::read(file)?;
     identity::make_state_dir(&config.state_dir)?;
-    Identity::load_or_generate(&config.state_dir, &config.name)?;
+    let make = if rsa { Identity::load_or_generate_rsa } else { Identity::load_or_generate };
+    make(&config.state_dir, &config.name)?;
     println!("{}", config.state_dir.join("cert.pem").display());
     Ok(())
 }

@@ -270,7 +270,7 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
         "nc.toml",
         format!(
             "name = \"n1\"\nlisten = \"{nc}\"\nstate_dir = \"nc\"\ncluster_cert = \"cc/cert.pem\"\n\
-             {}[hypervisor]\nuri = \"{uri}\"\n[images]\nallow = [\"http\"{images}]\n{}\n{}",
+             {}[hypervisor]\nuri = \"{uri}\"\n[limits]\ndisk_gb = 100\n[images]\nallow = [\"http\"{images}]\n{}\n{}",
             old.nc.0, settings.nc_extra, old.nc.1
         ),
     );

@@ -349,7 +349,13 @@ impl Lab {
             for (name, admin) in [("admin", true), ("eve", false)] {
                 assert!(store.create_user(User { name: name.into(), admin, created }).await.unwrap());
             }
-            let cluster = Cluster { name: ZONE.into(), url: "http://cc".into(), certificate: String::new(), profile: "strict".into(), created };
+            let cluster = Cluster {
+                name: ZONE.into(),
+                url: "http://cc".into(),
+                certificate: String::new(),
+                profile: "strict".into(),
+                created,
+            };
             store.register_cluster(cluster).await.unwrap();
             assert_eq!(store.register_image(image(created)).await.unwrap(), Registered::Made);
         }

@@ -216,6 +216,19 @@ impl Identity {
     /// # Errors
     /// [`KeyError`]; a certificate without its key is an error, never replaced.
     pub fn load_or_generate(dir: &Path, common_name: &str) -> Result<Self, KeyError> {
+        Self::load_or_make(dir, || Self::generate(common_name))
+    }
+
+    /// [`Identity::load_or_generate`] with an RSA key, which some SOAP stacks need: gSOAP 2.8
+    /// writes ECDSA signatures in another form than XML Signature has them.
+    ///
+    /// # Errors
+    /// As [`Identity::load_or_generate`].
+    pub fn load_or_generate_rsa(dir: &Path, common_name: &str) -> Result<Self, KeyError> {
+        Self::load_or_make(dir, || Self::generate_rsa(common_name))
+    }
+
+    fn load_or_make(dir: &Path, make: impl FnOnce() -> Result<Self, KeyError>) -> Result<Self, KeyError> {
         let at = |source| KeyError::File { path: dir.into(), source };
         let _lock = files::lock_dir(dir).map_err(at)?;
         let (cert_path, key_path) = (dir.join("cert.pem"), dir.join("key.pem"));
@@ -233,7 +246,7 @@ impl Identity {
             (false, true) | (false, false) => {}
         }
         // A key without certificate is what a crash between the two leaves; no peer has seen it.
-        let identity = Self::generate(common_name)?;
+        let identity = make()?;
         identity.write_key(&key_path)?;
         files::write(&cert_path, identity.cert_pem().as_bytes(), 0o644)
             .map_err(|source| KeyError::File { path: cert_path, source })?;
