@@ -90,6 +90,19 @@ pub fn rooms(answer: &nc::DescribeResourceResponse) -> (Room, Room) {
     )
 }
 
+/// [`rooms`] of a node of Eucalyptus 2.0.1: it answers its disk in MB, and takes the GB of each
+/// instance and 512 from it as if they were MB (wire/nc.md 5.1). So what is free is counted here.
+pub fn old_rooms(answer: &nc::DescribeResourceResponse, instances: &[nc::Instance]) -> (Room, Room) {
+    const MB_PER_GB: i64 = 1024;
+    let (mut offered, mut free) = rooms(answer);
+    let there = |instance: &&nc::Instance| Coarse::from_name(&instance.state_name) != Some(Coarse::Teardown);
+    let here = instances.iter().filter(there);
+    let used: i64 = here.map(|instance| i64::from(instance.instance_type.disk.unwrap_or_default())).sum();
+    offered.disk_gb /= MB_PER_GB;
+    free.disk_gb = (offered.disk_gb - used).max(0);
+    (offered, free)
+}
+
 /// Who a node says it is.
 pub fn identity(node: ironbark::DescribeNodeResponse) -> Identity {
     Identity {
@@ -332,4 +345,33 @@ pub fn address(text: &str) -> Ipv4Addr {
 /// Empty means none on this wire.
 fn present(text: Option<&String>) -> Option<String> {
     text.filter(|text| !text.is_empty()).cloned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The numbers are those of tests/captures/nc-05: three instances of 2 GB on 70400 MB.
+    #[test]
+    fn an_old_nodes_disk_is_counted_in_gb() {
+        let answer = nc::DescribeResourceResponse {
+            memory_size_max: 16384,
+            memory_size_available: 15616,
+            disk_size_max: 70400,
+            disk_size_available: 68858,
+            number_of_cores_max: 32,
+            number_of_cores_available: 29,
+            ..Default::default()
+        };
+        let of = |state: &str| nc::Instance {
+            state_name: state.to_string(),
+            instance_type: nc::VirtualMachine { disk: Some(2), ..Default::default() },
+            ..Default::default()
+        };
+        let listed = [of("Extant"), of("Pending"), of("Extant"), of("Teardown")];
+        let (offered, free) = old_rooms(&answer, &listed);
+        assert_eq!((offered.disk_gb, free.disk_gb), (68, 62));
+        assert_eq!((offered.memory_mb, free.memory_mb, offered.cores, free.cores), (16384, 15616, 32, 29));
+        assert_eq!(old_rooms(&answer, &vec![of("Extant"); 40]).1.disk_gb, 0);
+    }
 }

@@ -12,7 +12,7 @@ use ironbark_wsdl::{CallError, Context, ironbark, nc};
 use crate::cluster::Cluster;
 use crate::cluster::instance::Launch;
 use crate::cluster::merge::{Notice, Report, merge};
-use crate::cluster::node::{Health, Identity};
+use crate::cluster::node::{Health, Identity, Profile};
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
@@ -117,7 +117,9 @@ async fn ask(cluster: &Cluster, ctx: &Context, link: &Link, number: u64) -> Resu
         seen.inspect_err(|error| tracing::debug!(node = %link.name, %error, "not one of ours")).ok()
     });
     let sightings = sightings.collect();
-    let (offered, free) = convert::rooms(&room);
+    let old =
+        cluster.read(|beliefs| beliefs.node(&link.name).is_some_and(|node| node.entry.profile == Profile::Euca201));
+    let (offered, free) = if old { convert::old_rooms(&room, &listed.instances) } else { convert::rooms(&room) };
     Ok(Report { number, sightings, offered, free, identity })
 }
 

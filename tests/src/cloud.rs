@@ -266,11 +266,13 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
         ),
     );
     let (uri, images) = (uri(path, settings.hypervisor), images(guest));
+    // 2.0.1's nodes tell MB where ours tell GB, so a cluster that takes ours for one of those divides.
+    let disk = if settings.old_wire { 100 * 1024 } else { 100 };
     write(
         "nc.toml",
         format!(
             "name = \"n1\"\nlisten = \"{nc}\"\nstate_dir = \"nc\"\ncluster_cert = \"cc/cert.pem\"\n\
-             {}[hypervisor]\nuri = \"{uri}\"\n[limits]\ndisk_gb = 100\n[images]\nallow = [\"http\"{images}]\n{}\n{}",
+             {}[hypervisor]\nuri = \"{uri}\"\n[limits]\ndisk_gb = {disk}\n[images]\nallow = [\"http\"{images}]\n{}\n{}",
             old.nc.0, settings.nc_extra, old.nc.1
         ),
     );

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::envelope::{Outgoing, write};
+use ironbark_wsdl::euca201::{self, Addressing};
 use ironbark_wsdl::wsse::{Identity, Profile, Security};
 use serde_json::json;
 
@@ -55,6 +56,19 @@ fn xmlsec_verifies_what_we_sign() {
         input.push_str(&json!({ "document": document, "certificate": identity.cert_pem() }).to_string());
         input.push('\n');
     }
+    // The profile euca-2.0.1 does not cover the Body, so a changed one verifies, too.
+    let identity = Identity::generate_rsa("cluster").expect("a key");
+    let (action, id) = ("EucalyptusNC#ncRebootInstance", "urn:uuid:1");
+    let body = "<n:ncRebootInstance xmlns:n=\"http://eucalyptus.ucsb.edu/\"><n:instanceId>i-1A2B3C4D</n:instanceId></n:ncRebootInstance>";
+    let to = "http://127.0.0.1:8775/axis2/services/EucalyptusNC";
+    for addressing in [
+        Addressing::Request { to, action, message_id: id },
+        Addressing::Answer { action, from: to, message_id: id, relates_to: Some("urn:uuid:0 < 1 & \"2\"") },
+    ] {
+        let document = euca201::write(addressing, body, &identity).expect("an RSA key");
+        input.push_str(&json!({ "document": document, "certificate": identity.cert_pem() }).to_string());
+        input.push('\n');
+    }
     let mut child = Command::new(python)
         .args(["-c", VERIFIER])
         .stdin(Stdio::piped())
@@ -64,6 +78,7 @@ fn xmlsec_verifies_what_we_sign() {
     child.stdin.take().expect("a pipe").write_all(input.as_bytes()).expect("python reads");
     let output = child.wait_with_output().expect("python ends");
     assert!(output.status.success(), "the verifier failed");
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "True False\nTrue False\n", "ECDSA, then RSA");
-    eprintln!("xmlsec verifies our ECDSA and RSA signatures, and refuses a changed Body");
+    let expected = "True False\nTrue False\nTrue True\nTrue True\n";
+    assert_eq!(String::from_utf8_lossy(&output.stdout), expected, "ECDSA, RSA, then as 2.0.1's client and server");
+    eprintln!("xmlsec verifies our ECDSA and RSA signatures, and refuses a changed Body where it is signed");
 }

@@ -2,6 +2,7 @@
 //! (`tests/captures`), and between our own two ends.
 
 mod answers;
+mod attacks;
 mod door;
 mod profile;
 mod requests;
