@@ -116,8 +116,13 @@ impl SoapClient {
     /// # Errors
     /// As [`Transport::send`].
     pub async fn call(&self, exchange: &Exchange, budget: Duration) -> Result<Reply, CallError> {
+        let text = self.write(exchange)?;
+        self.deliver(exchange, text, budget).await
+    }
+
+    /// Posts a message that [`SoapClient::write`] made, and judges the answer.
+    async fn deliver(&self, exchange: &Exchange, text: String, budget: Duration) -> Result<Reply, CallError> {
         let action = exchange.service.action(exchange.operation);
-        let text = self.write(exchange, &action)?;
         let mut headers = HeaderMap::new();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml; charset=utf-8"));
         let quoted = HeaderValue::try_from(format!("\"{action}\"")).map_err(|error| malformed(error.to_string()))?;
@@ -130,7 +135,9 @@ impl SoapClient {
         self.read(exchange, status, &body)
     }
 
-    fn write(&self, exchange: &Exchange, action: &str) -> Result<String, CallError> {
+    /// The message, signed.
+    fn write(&self, exchange: &Exchange) -> Result<String, CallError> {
+        let action = &exchange.service.action(exchange.operation);
         if let (Profile::Euca201, Some(security)) = (self.profile, &self.security) {
             return old::write(&self.url, exchange, action, security.identity());
         }
