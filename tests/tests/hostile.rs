@@ -260,7 +260,8 @@ async fn many_large_bodies_wait_for_each_other_and_small_ones_do_not() {
     third.send(&large).await;
     door.honest_call().await.expect("a small one is served meanwhile");
     let answer = third.answer().await.expect("an answer");
-    assert!(answer.status == 503 || answer.fault().contains("outside the root"), "{answer:?}");
+    // Its own time may run out at the moment at which the others' does and room comes free.
+    assert!([408, 503].contains(&answer.status) || answer.fault().contains("outside the root"), "{answer:?}");
     for raw in &mut held {
         assert_eq!(raw.answer().await.expect("an answer").status, 408);
     }
