@@ -1,9 +1,12 @@
 //! Whole clouds under test: the real programs on loopback ([`cloud`]), started, killed and asked
 //! as an administrator would ([`daemon`]), and waited for with deadlines ([`wait`]).
 
+pub mod census;
 pub mod cloud;
 pub mod daemon;
 pub mod door;
+pub mod real_node;
+pub mod scripted_node;
 pub mod tools;
 pub mod wait;
 

@@ -8,13 +8,14 @@ mod old;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use quick_xml::events::Event;
 
 use crate::clock::Clock;
 use crate::context::Context;
 use crate::envelope::{self, Envelope, Limits, Outgoing};
-use crate::fault::CallError;
+use crate::fault::{CallError, Fault};
 use crate::http::{HttpClient, post};
 use crate::service::{BoxFuture, Exchange, Reply, Transport};
 use crate::wsse::{Certificate, Expect, Identity, KeyError, Profile, Security};
@@ -27,6 +28,8 @@ const CONNECT_WAIT: Duration = Duration::from_secs(3);
 /// Idle connections kept for a peer. None for an old one: its node serves one connection at a time and
 /// keeps an idle one for 30 s.
 const IDLE: usize = 16;
+/// Answers over so many bytes are read beside the runtime.
+const LONG: usize = 256 * 1024;
 
 /// Whom to call, by which rules, and who must have signed the answer.
 #[derive(Clone, Debug)]
@@ -132,7 +135,7 @@ impl SoapClient {
         }
         let (_turn, budget) = self.turns.take(exchange.service, budget).await?;
         let (status, body) = post(&self.http, &self.url, headers, text, budget).await?;
-        self.read(exchange, status, &body)
+        self.read(exchange, status, parse(body).await)
     }
 
     /// The message, signed.
@@ -154,8 +157,13 @@ impl SoapClient {
 
     /// Judges an answer. Whatever is no proper answer is a Fault: the peer may have done what was
     /// asked, so the caller takes it for unknown.
-    fn read(&self, exchange: &Exchange, status: StatusCode, body: &[u8]) -> Result<Reply, CallError> {
-        let envelope = envelope::read(body, &Limits::default()).map_err(|fault| {
+    fn read(
+        &self,
+        exchange: &Exchange,
+        status: StatusCode,
+        answer: Result<Envelope, Fault>,
+    ) -> Result<Reply, CallError> {
+        let envelope = answer.map_err(|fault| {
             malformed(format!("{} answered {status} with what is no SOAP answer: {}", self.url, fault.reason))
         })?;
         let verified = match &self.security {
@@ -182,6 +190,16 @@ impl Transport for SoapClient {
     fn send<'a>(&'a self, ctx: &'a Context, exchange: Exchange) -> BoxFuture<'a, Result<Reply, CallError>> {
         Box::pin(async move { self.call(&exchange, ctx.remaining()).await })
     }
+}
+
+/// Reads an answer. A long one takes a second, and what one peer sends must not hold up the calls to
+/// others: it is read beside the runtime.
+async fn parse(body: Bytes) -> Result<Envelope, Fault> {
+    if body.len() <= LONG {
+        return envelope::read(&body, &Limits::default());
+    }
+    let read = tokio::task::spawn_blocking(move || envelope::read(&body, &Limits::default()));
+    read.await.unwrap_or_else(|error| Err(Fault::server(format!("the answer could not be read: {error}"))))
 }
 
 fn malformed(reason: String) -> CallError {

@@ -90,7 +90,7 @@ async fn every_end(isolation: Arc<Isolation>) {
     };
     crashed(isolation.run(b"abort", second).await, "SIGABRT");
     crashed(isolation.run(b"memory", second).await, "SIGABRT");
-    crashed(isolation.run(b"panic", second).await, "exited with 101");
+    crashed(isolation.run(b"panic", second).await, "it panicked");
     match isolation.run(b"hang", Duration::from_millis(200)).await {
         Err(ChildError::Deadline(after)) => assert!(after >= Duration::from_millis(200)),
         other => panic!("not killed at its deadline: {other:?}"),

@@ -139,6 +139,8 @@ impl Isolation {
             Ok(Ok((ANSWER, payload))) => Ok(payload),
             Ok(Ok((KILLED, _))) => Err(ChildError::Deadline(began.elapsed())),
             Ok(Ok((_, how))) => Err(ChildError::Crashed(String::from_utf8_lossy(&how).into_owned())),
+            // Killed while it wrote its answer: nothing can be told behind half of one.
+            Ok(Err(_)) if began.elapsed() >= budget => Err(ChildError::Deadline(began.elapsed())),
             Ok(Err(error)) => Err(ChildError::Crashed(format!("its answer broke off: {error}"))),
             Err(_) => Err(ChildError::Deadline(began.elapsed())),
         }

@@ -8,6 +8,7 @@ use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use nix::cmsg_space;
+use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::prctl::{set_name, set_pdeathsig};
 use nix::sys::resource::{Resource, setrlimit};
@@ -21,6 +22,12 @@ use super::{ANSWER, CRASHED, KILLED, MESSAGE_LIMIT, frame};
 
 /// Address space of a child, in bytes: several times what the largest message needs.
 const CHILD_MEMORY: u64 = 1 << 30;
+
+/// How a child ends that has no answer to give.
+const UNPREPARED: i32 = 2;
+const NO_JOB: i32 = 3;
+const TOO_LONG: i32 = 4;
+const PANICKED: i32 = 101;
 
 /// A child at work.
 struct Child {
@@ -74,8 +81,9 @@ fn serve(control: &OwnedFd, controller: Pid, work: &dyn Fn(&[u8]) -> Vec<u8>) ->
         kill_overdue(&mut children);
         if asked {
             match receive(control)? {
-                Some((socket, budget)) => start(socket, budget, control, work, &mut children),
-                None => return Ok(()),
+                Asked::Call(socket, budget) => start(socket, budget, control, work, &mut children),
+                Asked::Lost => eprintln!("fork server: a call came without its socket; too many are open"),
+                Asked::Nothing => return Ok(()),
             }
         }
     }
@@ -93,14 +101,23 @@ fn until_next_deadline(children: &[Child]) -> PollTimeout {
     }
 }
 
-/// The next call: its socket and its budget; `None` when the controller has gone.
-fn receive(control: &OwnedFd) -> nix::Result<Option<(File, Duration)>> {
+/// What came from the controller.
+enum Asked {
+    /// A call: its socket and its budget.
+    Call(File, Duration),
+    /// A call whose socket had no room in our table of descriptors. Its caller finds the socket closed.
+    Lost,
+    /// The controller has gone.
+    Nothing,
+}
+
+fn receive(control: &OwnedFd) -> nix::Result<Asked> {
     let mut millis = [0u8; 4];
     let mut data = [IoSliceMut::new(&mut millis)];
     let mut space = cmsg_space!(std::os::fd::RawFd);
     let message = recvmsg::<()>(control.as_raw_fd(), &mut data, Some(&mut space), MsgFlags::MSG_CMSG_CLOEXEC)?;
     if message.bytes == 0 {
-        return Ok(None);
+        return Ok(Asked::Nothing);
     }
     let mut socket = None;
     for part in message.cmsgs()? {
@@ -112,7 +129,7 @@ fn receive(control: &OwnedFd) -> nix::Result<Option<(File, Duration)>> {
         }
     }
     let budget = Duration::from_millis(u64::from(u32::from_le_bytes(millis)));
-    Ok(socket.map(|socket| (socket, budget)))
+    Ok(socket.map_or(Asked::Lost, |socket| Asked::Call(socket, budget)))
 }
 
 fn start(
@@ -147,19 +164,19 @@ fn perform(mut socket: File, server: Pid, work: &dyn Fn(&[u8]) -> Vec<u8>) -> i3
         .and_then(|()| setrlimit(Resource::RLIMIT_CORE, 0, 0));
     // The server may have died before the first of these lines.
     if prepared.is_err() || getppid() != server {
-        return 2;
+        return UNPREPARED;
     }
     let limit = u64::try_from(MESSAGE_LIMIT).unwrap_or(u64::MAX);
     let mut job = Vec::new();
     if (&mut socket).take(limit).read_to_end(&mut job).is_err() {
-        return 3;
+        return NO_JOB;
     }
     // A panic must not unwind into the server's own stack frames.
     let Ok(answer) = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&job))) else {
-        return 101;
+        return PANICKED;
     };
     if answer.len() > MESSAGE_LIMIT {
-        return 4;
+        return TOO_LONG;
     }
     match socket.write_all(&frame(ANSWER, &answer)) {
         Ok(()) => 0,
@@ -172,7 +189,7 @@ fn reap(children: &mut Vec<Child>) {
     loop {
         let (pid, end) = match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
             Ok(WaitStatus::Exited(pid, 0)) => (pid, None),
-            Ok(WaitStatus::Exited(pid, code)) => (pid, Some(format!("it exited with {code}"))),
+            Ok(WaitStatus::Exited(pid, code)) => (pid, Some(exit(code))),
             Ok(WaitStatus::Signaled(pid, signal, _)) => (pid, Some(format!("it was ended by {signal}"))),
             Ok(_) | Err(_) => return,
         };
@@ -186,6 +203,17 @@ fn reap(children: &mut Vec<Child>) {
     }
 }
 
+/// An exit code in words.
+fn exit(code: i32) -> String {
+    match code {
+        UNPREPARED => "it could not limit itself".to_string(),
+        NO_JOB => "it could not read its job".to_string(),
+        TOO_LONG => format!("its answer was larger than {MESSAGE_LIMIT} bytes"),
+        PANICKED => "it panicked".to_string(),
+        code => format!("it exited with {code}"),
+    }
+}
+
 fn kill_overdue(children: &mut [Child]) {
     let now = Instant::now();
     for child in children.iter_mut().filter(|child| !child.killed && child.deadline <= now) {
@@ -195,9 +223,14 @@ fn kill_overdue(children: &mut [Child]) {
     }
 }
 
-/// Tells the caller how its child ended. The frame is small and the socket empty, so this does
-/// not block; a caller that has gone needs no word.
+/// Tells the caller how its child ended, without waiting: a child that was killed while it wrote may
+/// have left the socket full, and then the caller finds that its answer breaks off. A caller that
+/// has gone needs no word.
 fn tell(socket: &mut File, tag: u8, text: &str) {
+    if let Ok(flags) = fcntl(&*socket, FcntlArg::F_GETFL) {
+        let flags = OFlag::from_bits_retain(flags) | OFlag::O_NONBLOCK;
+        let _ = fcntl(&*socket, FcntlArg::F_SETFL(flags));
+    }
     drop(socket.write_all(&frame(tag, text.as_bytes())));
 }
 
