@@ -22,7 +22,7 @@ use self::instance::Instance;
 use self::node::{Entry, Source};
 use crate::config::Isolation;
 use crate::ids::{InstanceId, NodeName};
-use crate::journal::{self, Journal, JournalError, Kind};
+use crate::journal::{Journal, JournalError, Kind};
 use crate::link::{Link, Permits};
 use crate::place::Schedule;
 
@@ -121,9 +121,7 @@ impl Cluster {
             let mut beliefs = self.lock();
             let value = change(&mut beliefs, self.clock.now());
             let unsaved = beliefs.take_unsaved();
-            let entry = |(id, now): &(InstanceId, Option<Instance>)| {
-                journal::Entry::of(Kind::Instance, id.as_str(), now.as_ref())
-            };
+            let entry = |(id, now): &(InstanceId, Option<Instance>)| Kind::Instance.entry(id.as_str(), now.as_ref());
             // Handed in under the lock: the order on disk is the order of the changes.
             (value, self.journal.write(unsaved.iter().map(entry).collect()))
         };
@@ -136,7 +134,7 @@ impl Cluster {
     /// # Errors
     /// [`JournalError`] if it cannot be written.
     pub async fn write_node(&self, name: &NodeName, entry: Option<&Entry>) -> Result<(), JournalError> {
-        self.journal.write(vec![journal::Entry::of(Kind::Node, name.as_str(), entry)]).wait().await
+        Ok(self.journal.write(vec![Kind::Node.entry(name.as_str(), entry)]).wait().await?)
     }
 
     /// The way to a node.

@@ -9,11 +9,10 @@ use ironbark_wsdl::Context;
 use tracing::Instrument;
 
 use crate::hypervisor::{AttachedDisk, HypervisorError};
-use crate::ids::InstanceId;
 use crate::lifecycle::{Action, Call, Ended};
 use crate::shop::Shop;
 use crate::stage;
-use crate::state::{Record, Staged, StoreError, Volume};
+use crate::state::{Record, Staged, Volume};
 use crate::volumes;
 
 pub use crate::stage::with_causes as causes;
@@ -182,18 +181,6 @@ pub async fn unplug(shop: Arc<Shop>, record: Record, volume: Volume, ctx: Contex
 /// The domain's disks, as the hypervisor has them.
 pub async fn disks(shop: Arc<Shop>, record: Record) -> Result<Vec<AttachedDisk>, HypervisorError> {
     shop.hypervisor.disks(&stage::key(&record), shop.times.call).await
-}
-
-/// Makes a record durable.
-pub async fn save(shop: &Arc<Shop>, record: &Record) -> Result<(), StoreError> {
-    let (shop, record) = (shop.clone(), record.clone());
-    blocking(move || shop.store.save(&record)).await
-}
-
-/// Deletes a record.
-pub async fn forget(shop: &Arc<Shop>, id: &InstanceId) -> Result<(), StoreError> {
-    let (shop, id) = (shop.clone(), id.clone());
-    blocking(move || shop.store.forget(&id)).await
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {

@@ -88,8 +88,7 @@ impl Node {
     /// # Errors
     /// When the records cannot be read or the directories not made.
     pub fn start(parts: Parts, hypervisor: Arc<dyn Hypervisor>) -> Result<Arc<Self>, Error> {
-        let store = Store::open(&parts.state_dir)?;
-        let records = store.load()?;
+        let (store, records) = Store::open(&parts.state_dir)?;
         for dir in store.strangers(&records) {
             tracing::warn!(event = "nc.files.stranger", dir = %dir.display(), "no record knows these files: they are left alone");
         }
@@ -155,7 +154,7 @@ impl Node {
         self.check_room(&id, Amount::of(&order.size))?;
         let (state, effects) = lifecycle::begin();
         let record = Record::new(id.clone(), order, state, Timestamp::now());
-        let saved = effects::save(&self.shop, &record).await;
+        let saved = self.shop.store.save(&record, None).await;
         saved.map_err(|error| Refusal::new(format!("{id}: not accepted: {}", effects::causes(&error))))?;
         tracing::info!(
             event = "nc.instance.accepted", instance = %id, owner = record.order.owner, image = record.order.image.id,
@@ -170,7 +169,7 @@ impl Node {
 
     /// Nothing of an earlier life may be in the way, and no two instances may have one hardware address.
     fn check_way_is_free(&self, id: &InstanceId, order: &LaunchOrder) -> Result<(), Refusal> {
-        if self.shop.store.has_record(id) || self.shop.store.files(id).dir.exists() {
+        if self.shop.store.has_unreadable(id) || self.shop.store.files(id).dir.exists() {
             return Err(Refusal::new(format!(
                 "{id}: files of an earlier instance of this id are on the node; see its log"
             )));

@@ -203,7 +203,7 @@ impl Runner {
         if *next == self.record {
             return Ok(());
         }
-        effects::save(&self.shop, next).await
+        self.shop.store.save(next, Some(&self.record)).await
     }
 
     async fn save_surely(&self, next: &Record) {
@@ -436,7 +436,7 @@ impl Runner {
     }
 
     async fn forget(&mut self) {
-        match effects::forget(&self.shop, &self.id).await {
+        match self.shop.store.forget(&self.id).await {
             Ok(()) => {
                 tracing::info!(event = "nc.instance.forgotten", instance = %self.id);
                 self.forgotten = true;

@@ -1,17 +1,19 @@
-//! What a node writes down: one record an instance, in a file of its own, replaced atomically and
-//! made durable before anything is done about it. Knows files; knows nothing of hypervisors, the
-//! wire, or what follows from a record.
+//! What a node writes down: one record an instance, made durable before anything is done about it.
+//! Knows files; knows nothing of hypervisors, the wire, or what follows from a record.
 //!
 //! ```text
-//! STATE_DIR/records/i-3C5A0732.json    0600 in a directory of 0700: holds keys and user data
+//! STATE_DIR/records                    the ledger, 0600: it holds keys and user data
 //! STATE_DIR/instances/i-3C5A0732/      disk, kernel, ramdisk, seed, console.log (0711: QEMU must get in)
 //! ```
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use ironbark_wsdl::ledger::{Entry, Ledger, LedgerError};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -20,7 +22,7 @@ use crate::ids::InstanceId;
 use crate::images::{Format, Kind};
 use crate::lifecycle::State;
 
-/// The form of the records. A file of another version is not read and not touched.
+/// The form of the records. One of another version is not read and not touched.
 const VERSION: u32 = 1;
 
 /// Everything a node knows of one instance.
@@ -259,92 +261,90 @@ impl InstanceFiles {
     }
 }
 
-/// Why a record could not be kept.
+/// Why what is on the node's disk could not be kept.
 #[derive(Debug, thiserror::Error)]
-#[error("{path}: cannot {what}; check the space and the rights there")]
-pub struct StoreError {
-    /// Which file or directory.
-    pub path: PathBuf,
-    /// What was tried.
-    pub what: &'static str,
-    /// What the system said.
-    #[source]
-    pub source: io::Error,
+pub enum StoreError {
+    /// The records.
+    #[error(transparent)]
+    Records(#[from] LedgerError),
+    /// A file or directory.
+    #[error("{path}: cannot {what}; check the space and the rights there")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// What was tried.
+        what: &'static str,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
 }
 
 /// The records and files of all instances of a node.
 #[derive(Clone, Debug)]
 pub struct Store {
-    records: PathBuf,
+    ledger: Ledger,
+    /// Names of the records that another version wrote.
+    unreadable: Arc<BTreeSet<String>>,
     instances: PathBuf,
 }
 
 impl Store {
-    /// Opens, and makes if absent, the store under a node's state directory.
+    /// Opens, and makes if absent, the store under a node's state directory, and reads all records. One
+    /// that cannot be read is left as it is and told loudly: its instance is not managed until a person has
+    /// looked, and nothing of it is touched.
     ///
     /// # Errors
-    /// When a directory cannot be made.
-    pub fn open(state_dir: &Path) -> Result<Self, StoreError> {
-        let store = Self { records: state_dir.join("records"), instances: state_dir.join("instances") };
-        for (dir, mode) in [(&store.records, 0o700), (&store.instances, 0o711)] {
-            let made = fs::DirBuilder::new().recursive(true).mode(mode).create(dir);
-            made.map_err(|source| StoreError { path: dir.clone(), what: "make this directory", source })?;
-        }
-        Ok(store)
-    }
-
-    /// Reads all records. One that cannot be read is left as it is and told loudly: its instance is not managed
-    /// until a person has looked, and nothing of it is touched.
-    ///
-    /// # Errors
-    /// When the directory itself cannot be read.
-    pub fn load(&self) -> Result<Vec<Record>, StoreError> {
-        let failed = |source| StoreError { path: self.records.clone(), what: "read this directory", source };
-        let mut records = Vec::new();
-        for entry in fs::read_dir(&self.records).map_err(failed)? {
-            let path = entry.map_err(failed)?.path();
-            if path.extension().is_none_or(|extension| extension != "json") {
-                continue;
-            }
-            match read_record(&path) {
+    /// When a directory cannot be made or the records not be read.
+    pub fn open(state_dir: &Path) -> Result<(Self, Vec<Record>), StoreError> {
+        let instances = state_dir.join("instances");
+        let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(&instances);
+        made.map_err(|source| StoreError::File { path: instances.clone(), what: "make this directory", source })?;
+        let (ledger, found) = Ledger::open(&state_dir.join("records"))?;
+        let (mut records, mut unreadable) = (Vec::new(), BTreeSet::new());
+        for (name, text) in found {
+            match read_record(&name, &text) {
                 Ok(record) => records.push(record),
-                Err(problem) => tracing::error!(
-                    event = "nc.record.unreadable", file = %path.display(), problem,
-                    "this instance is not managed; repair the file from a backup, or remove it with the domain and its files"
-                ),
+                Err(problem) => {
+                    tracing::error!(
+                        event = "nc.record.unreadable",
+                        instance = name,
+                        problem,
+                        "this instance is not managed; start the version of this program that wrote its record"
+                    );
+                    unreadable.insert(name);
+                }
             }
         }
         records.sort_by(|a, b| (a.launched, &a.id).cmp(&(b.launched, &b.id)));
-        Ok(records)
+        Ok((Self { ledger, unreadable: Arc::new(unreadable), instances }, records))
     }
 
-    /// Writes a record so that after any crash either the old or the new one is there, whole.
+    /// Makes a record durable in the place of the one `before`: after any crash either of them is there, whole.
     ///
     /// # Errors
-    /// When it could not be written; the old record is there then.
-    pub fn save(&self, record: &Record) -> Result<(), StoreError> {
-        let path = self.record_path(&record.id);
-        let text = serde_json::to_vec_pretty(record).expect("a record has only text keys and finite numbers");
-        replace(&path, &text).map_err(|source| StoreError { path, what: "write this file", source })
+    /// When it could not be written; then the one before stands.
+    pub async fn save(&self, record: &Record, before: Option<&Record>) -> Result<(), StoreError> {
+        let entry = |record: Option<&Record>, id: &InstanceId| vec![Entry::of(id.as_str(), record)];
+        let saved = self.ledger.write(entry(Some(record), &record.id)).wait().await;
+        if saved.is_err() {
+            // The ledger keeps what it could not write, for later; this is taken back by what is handed in after it.
+            drop(self.ledger.write(entry(before, &record.id)));
+        }
+        Ok(saved?)
     }
 
     /// Deletes a record, durably. One that is not there is deleted already.
     ///
     /// # Errors
     /// When it is still there.
-    pub fn forget(&self, id: &InstanceId) -> Result<(), StoreError> {
-        let path = self.record_path(id);
-        let failed = |source| StoreError { path: path.clone(), what: "delete this file", source };
-        match fs::remove_file(&path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-            Ok(()) | Err(_) => (),
-        }
-        sync_dir(&self.records).map_err(failed)
+    pub async fn forget(&self, id: &InstanceId) -> Result<(), StoreError> {
+        Ok(self.ledger.write(vec![Entry::of::<Record>(id.as_str(), None)]).wait().await?)
     }
 
-    /// Whether there is a record of that id, readable or not.
-    pub fn has_record(&self, id: &InstanceId) -> bool {
-        self.record_path(id).exists()
+    /// Whether there is a record of that id which cannot be read.
+    pub fn has_unreadable(&self, id: &InstanceId) -> bool {
+        self.unreadable.contains(id.as_str())
     }
 
     /// The files of an instance; they need not be there.
@@ -359,7 +359,7 @@ impl Store {
     pub fn make_files(&self, id: &InstanceId) -> Result<InstanceFiles, StoreError> {
         let files = self.files(id);
         let made = fs::DirBuilder::new().recursive(true).mode(0o711).create(&files.dir);
-        made.map_err(|source| StoreError { path: files.dir.clone(), what: "make this directory", source })?;
+        made.map_err(|source| StoreError::File { path: files.dir.clone(), what: "make this directory", source })?;
         Ok(files)
     }
 
@@ -371,7 +371,7 @@ impl Store {
         let dir = self.files(id).dir;
         match fs::remove_dir_all(&dir) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                Err(StoreError { path: dir, what: "remove this directory", source: error })
+                Err(StoreError::File { path: dir, what: "remove this directory", source: error })
             }
             Ok(()) | Err(_) => Ok(()),
         }
@@ -388,19 +388,14 @@ impl Store {
     pub fn instances_dir(&self) -> &Path {
         &self.instances
     }
-
-    fn record_path(&self, id: &InstanceId) -> PathBuf {
-        self.records.join(format!("{id}.json"))
-    }
 }
 
-fn read_record(path: &Path) -> Result<Record, String> {
-    let text = fs::read(path).map_err(|error| error.to_string())?;
-    let record: Record = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+fn read_record(name: &str, text: &str) -> Result<Record, String> {
+    let record: Record = serde_json::from_str(text).map_err(|error| error.to_string())?;
     if record.version != VERSION {
         return Err(format!("version {} is not known here; this program writes version {VERSION}", record.version));
     }
-    if path.file_stem().is_none_or(|stem| stem != record.id.as_str()) {
+    if record.id.as_str() != name {
         return Err(format!("it holds the record of {}", record.id));
     }
     Ok(record)
@@ -459,40 +454,41 @@ pub(crate) mod tests {
         Record::new("i-3C5A0732".parse().unwrap(), an_order(), state, Timestamp::now())
     }
 
-    #[test]
-    fn a_record_comes_back_as_it_was_and_is_private() {
+    #[tokio::test]
+    async fn a_record_comes_back_as_it_was_and_is_private() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let (store, _) = Store::open(dir.path()).unwrap();
         let mut record = a_record();
-        store.save(&record).unwrap();
+        store.save(&record, None).await.unwrap();
         record.state = State::Failed("no such image".to_string());
-        store.save(&record).unwrap();
-        assert_eq!(store.load().unwrap(), [record.clone()]);
-        let mode = fs::metadata(store.record_path(&record.id)).unwrap().permissions().mode();
+        store.save(&record, None).await.unwrap();
+        assert_eq!(Store::open(dir.path()).unwrap().1, [record.clone()]);
+        let mode = fs::metadata(dir.path().join("records")).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        store.forget(&record.id).unwrap();
-        store.forget(&record.id).unwrap();
-        assert_eq!(store.load().unwrap(), []);
+        store.forget(&record.id).await.unwrap();
+        store.forget(&record.id).await.unwrap();
+        assert_eq!(Store::open(dir.path()).unwrap().1, []);
     }
 
-    #[test]
-    fn what_cannot_be_read_is_left_alone_and_half_written_files_do_not_count() {
+    #[tokio::test]
+    async fn what_another_version_wrote_is_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
-        let record = a_record();
-        store.save(&record).unwrap();
-        let broken = store.records.join("i-00000001.json");
-        fs::write(&broken, "{").unwrap();
-        fs::write(store.records.join("i-00000002.part"), "{").unwrap();
-        fs::copy(store.record_path(&record.id), store.records.join("i-00000003.json")).unwrap();
-        assert_eq!(store.load().unwrap(), [record]);
-        assert!(broken.exists());
+        let (store, _) = Store::open(dir.path()).unwrap();
+        let (record, newer) = (a_record(), Record { version: VERSION + 1, ..a_record() });
+        let newer = Record { id: "i-00000001".parse().unwrap(), ..newer };
+        store.save(&record, None).await.unwrap();
+        store.save(&newer, None).await.unwrap();
+        for _ in 0..2 {
+            let (store, records) = Store::open(dir.path()).unwrap();
+            assert_eq!(records, std::slice::from_ref(&record));
+            assert!(store.has_unreadable(&newer.id) && !store.has_unreadable(&record.id));
+        }
     }
 
     #[test]
     fn files_go_whole_and_a_second_time_is_no_error() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let (store, _) = Store::open(dir.path()).unwrap();
         let record = a_record();
         let files = store.make_files(&record.id).unwrap();
         fs::write(files.disk(), "x").unwrap();

@@ -15,6 +15,7 @@ pub mod euca201;
 pub mod fault;
 pub mod http;
 pub mod ironbark;
+pub mod ledger;
 pub mod log;
 pub mod marshal;
 pub mod nc;

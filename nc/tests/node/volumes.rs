@@ -76,7 +76,7 @@ async fn what_is_wrong_is_said() {
         let reason = node.declined(request).await;
         assert!(reason.contains(word), "{word}: {reason}");
     }
-    let own = lab.state_dir().join("records").join(format!("{ID}.json"));
+    let own = lab.state_dir().join("records");
     let own = nc::AttachVolume { remote_dev: Some(own.display().to_string()), ..attach(&lab, "vol-2", "sdc") };
     assert!(node.declined(own).await.contains("belongs to this node itself"));
     assert!(node.declined(detach("vol-9")).await.contains("not attached"));
