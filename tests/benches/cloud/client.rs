@@ -1,0 +1,107 @@
+//! The two kinds of callers: one that speaks EC2's Query with Signature V4 to the CLC, and one that speaks SOAP to
+//! the CC as the cloud does.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use http::{HeaderMap, HeaderValue, header};
+use ironbark_clc::store::AccessKey;
+use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::http::{HttpClient, post};
+use ironbark_wsdl::peer::{Peer, SoapClient};
+use ironbark_wsdl::wsse::{Certificate, Identity, Profile};
+use ironbark_wsdl::{CallError, Context, Recorder, Request, RequestId, call};
+
+/// The signer of `euca`, the project's own command line. Its unit tests run where it is at home.
+#[allow(unused_imports, dead_code)]
+#[path = "../../../clc/cli/src/sigv4.rs"]
+mod sigv4;
+
+/// How long any call may take.
+const BUDGET: Duration = Duration::from_secs(30);
+/// The user of everything that is measured.
+pub const USER: &str = "admin";
+
+/// A user's client at the cloud's door.
+pub struct Ec2 {
+    address: String,
+    key: AccessKey,
+    http: HttpClient,
+}
+
+impl Ec2 {
+    /// A client of the CLC at `address`, `host:port`.
+    pub fn new(address: &str, key: AccessKey) -> Self {
+        Self { address: address.to_string(), key, http: HttpClient::new(Duration::from_secs(3), 64) }
+    }
+
+    /// Performs an action and gives the answer's text. `more` is the rest of the form: `&InstanceId.1=i-1`.
+    ///
+    /// # Errors
+    /// The cloud's own words.
+    pub async fn ask(&self, action: &str, more: &str) -> Result<String> {
+        const PATH: &str = "/services/Eucalyptus";
+        let body = format!("Action={}&Version=2016-11-15{more}", sigv4::encode(action));
+        let date = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
+        let authorization = sigv4::authorization(&sigv4::Signing {
+            access_key: &self.key.id,
+            secret_key: &self.key.secret,
+            region: "ironbark",
+            host: &self.address,
+            path: PATH,
+            body: &body,
+            date: &date,
+        });
+        let mut headers = HeaderMap::new();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sigv4::CONTENT_TYPE));
+        headers.insert("x-amz-date", HeaderValue::try_from(date)?);
+        headers.insert(header::AUTHORIZATION, HeaderValue::try_from(authorization)?);
+        let url = format!("http://{}{PATH}", self.address);
+        let (status, answer) = post(&self.http, &url, headers, body, BUDGET).await?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        if !status.is_success() {
+            bail!("{action}: {status}: {answer}");
+        }
+        Ok(answer)
+    }
+}
+
+/// A caller of a CC's door.
+pub struct Soap {
+    client: SoapClient,
+    recorder: Arc<Recorder>,
+}
+
+impl Soap {
+    /// The cloud of that directory, which signs.
+    ///
+    /// # Errors
+    /// If its key cannot be read.
+    pub fn signed(directory: &Path, url: &str) -> Result<Self> {
+        let own = Arc::new(Identity::load_or_generate(&directory.join("clc"), "clc")?);
+        let certificate = Certificate::load(&directory.join("cc/cert.pem"))?;
+        let peer = Peer { url: url.to_string(), certificate, profile: Profile::Strict };
+        let client = SoapClient::new(&peer, &own.into(), Clock::system())?;
+        Ok(Self::over(client))
+    }
+
+    /// Somebody who does not sign.
+    pub fn unsigned(url: &str) -> Self {
+        Self::over(SoapClient::unsigned(url))
+    }
+
+    fn over(client: SoapClient) -> Self {
+        Self { client, recorder: Arc::new(Recorder::silent("clc")) }
+    }
+
+    /// One call.
+    ///
+    /// # Errors
+    /// As the call ended.
+    pub async fn call<R: Request>(&self, request: R) -> Result<R::Response> {
+        let ctx = Context::new(RequestId::random(), USER, BUDGET, self.recorder.clone());
+        call(&self.client, &ctx, request).await.map_err(|error: CallError| anyhow!("{}: {error}", R::NAME))
+    }
+}
