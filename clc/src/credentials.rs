@@ -97,7 +97,7 @@ pub fn import_key(line: &str) -> Result<ImportedKey, CredentialError> {
     Ok(ImportedKey { key_type, public_key: key.to_openssh()?, fingerprint: pairs(&md5::Md5::digest(der)) })
 }
 
-/// A new access key for a user: an id of 20 characters, a secret of 40.
+/// A new access key for the user of that id: an id of 20 characters, a secret of 40.
 ///
 /// # Errors
 /// [`CredentialError::Random`].
@@ -116,6 +116,7 @@ pub fn new_access_key(user: &str, now: i64) -> Result<AccessKey, CredentialError
         id: format!("AKIB{}", text(id, ID)),
         user: user.to_string(),
         secret: text(secret, SECRET),
+        active: true,
         created: now,
     })
 }
@@ -128,16 +129,16 @@ pub fn new_signing_certificate(user: &str) -> Result<Identity, CredentialError> 
     Ok(Identity::generate_rsa(user)?)
 }
 
-/// The `eucarc` of a user: a shell script that exports where the cloud is and what to sign with,
+/// The `eucarc` of a user of that account: a shell script that exports where the cloud is and what to sign with,
 /// under the names of euca2ools, of ec2-api-tools and of the AWS tools. `dir` is where `cert.pem` and
 /// `key.pem` lie: a whole path, for no way to ask where a sourced file lies works in every shell.
-pub fn eucarc(url: &str, region: &str, key: &AccessKey, dir: &str) -> String {
+pub fn eucarc(url: &str, region: &str, account: &str, key: &AccessKey, dir: &str) -> String {
     let (cert, private_key) = (format!("{dir}/cert.pem"), format!("{dir}/key.pem"));
     let lines = [
         ("EC2_URL", url),
         ("EC2_ACCESS_KEY", &key.id),
         ("EC2_SECRET_KEY", &key.secret),
-        ("EC2_USER_ID", &key.user),
+        ("EC2_USER_ID", account),
         ("AWS_ACCESS_KEY_ID", &key.id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret),
         ("AWS_ENDPOINT_URL_EC2", url),
@@ -145,7 +146,7 @@ pub fn eucarc(url: &str, region: &str, key: &AccessKey, dir: &str) -> String {
         ("EC2_CERT", &cert),
         ("EC2_PRIVATE_KEY", &private_key),
     ];
-    let mut text = format!("# Credentials of {}: source this file. It holds a secret; keep it yours.\n", key.user);
+    let mut text = format!("# Credentials of account {account}: source this file. It holds a secret; keep it yours.\n");
     for (name, value) in lines {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
     }
@@ -265,10 +266,10 @@ mod tests {
 
     #[test]
     fn access_keys_need_no_quoting_and_eucarc_goes_round() {
-        let key = new_access_key("admin", 0).unwrap();
+        let key = new_access_key("AIDA", 0).unwrap();
         assert_eq!((key.id.len(), key.secret.len()), (20, 40));
         assert!(key.id.chars().chain(key.secret.chars()).all(|c| c.is_ascii_alphanumeric()));
-        let text = eucarc("http://h:8773/services/Eucalyptus", "ironbark", &key, "/home/me");
+        let text = eucarc("http://h:8773/services/Eucalyptus", "ironbark", "111122223333", &key, "/home/me");
         assert_eq!(access_key_id_in(&text).as_deref(), Some(key.id.as_str()));
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }

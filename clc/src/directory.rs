@@ -5,28 +5,40 @@ use ironbark_wsdl::trace::now_micros;
 
 use crate::cloud::Cloud;
 use crate::error::Ec2Error;
-use crate::front::{AccessKey, Account, Directory};
-use crate::store::{AnsweredRequest, User};
+use crate::front::{AccessKey, Caller, Credential, Directory};
+use crate::store::{AnsweredRequest, Member};
 
-fn account(user: User) -> Account {
-    Account { user: user.name, admin: user.admin }
+fn caller(member: Member, credential: Credential) -> Caller {
+    Caller {
+        account: member.user.account,
+        account_name: member.account_name,
+        user: member.user.name,
+        user_id: member.user.id,
+        role: member.role,
+        credential,
+    }
 }
 
 impl Directory for Cloud {
     async fn access_key(&self, id: &str) -> Result<Option<AccessKey>, Ec2Error> {
-        let found = self.store.access_key(id.to_string()).await?;
-        Ok(found.map(|(key, user)| AccessKey { secret: key.secret, account: account(user) }))
+        let found = self.store.access_key(id.to_string()).await?.filter(|(key, _)| key.active);
+        Ok(found.map(|(key, member)| AccessKey {
+            secret: key.secret,
+            caller: caller(member, Credential::AccessKey(key.id)),
+        }))
     }
 
-    async fn certificate(&self, fingerprint: &str) -> Result<Option<Account>, Ec2Error> {
-        Ok(self.store.certificate(fingerprint.to_string()).await?.map(|(_, user)| account(user)))
+    async fn certificate(&self, fingerprint: &str) -> Result<Option<Caller>, Ec2Error> {
+        let found = self.store.certificate(fingerprint.to_string()).await?.filter(|(found, _)| found.active);
+        Ok(found.map(|(found, member)| caller(member, Credential::Certificate(found.fingerprint))))
     }
 
-    fn answered(&self, ctx: &Context, action: &str, outcome: &str, duration: std::time::Duration) {
+    fn answered(&self, ctx: &Context, caller: &Caller, action: &str, outcome: &str, duration: std::time::Duration) {
         let duration = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
         self.answered.note(AnsweredRequest {
             id: ctx.request.to_string(),
-            user: ctx.user.clone(),
+            account: caller.account.clone(),
+            user: caller.user.clone(),
             action: action.to_string(),
             outcome: outcome.to_string(),
             received: now_micros() - duration,

@@ -1,5 +1,5 @@
-//! The ids the cloud makes: a prefix and eight upper-case hexadecimal digits, as Eucalyptus 2.0.1
-//! has them (its wire derives an instance's MAC from the digits). Whether one is taken already is
+//! The ids the cloud makes. Those of resources are a prefix and eight upper-case hexadecimal digits,
+//! as Eucalyptus 2.0.1 has them (its wire derives an instance's MAC from the digits). Whether one is taken already is
 //! the store's to say.
 
 use uuid::Uuid;
@@ -22,6 +22,17 @@ pub fn key_pair_id() -> String {
 /// An image's id, with the prefix of its kind: `emi-`, `eki-`, `eri-`.
 pub fn image_id(prefix: &str) -> String {
     with_prefix(prefix)
+}
+
+/// An account's id: 12 digits, as EC2's owner ids.
+pub fn account_id() -> String {
+    let number = 100_000_000_000 + Uuid::new_v4().as_u64_pair().0 % 900_000_000_000;
+    number.to_string()
+}
+
+/// A user's id: `AIDA` and 16 characters, as IAM has it.
+pub fn user_id() -> String {
+    format!("AIDA{}", &Uuid::new_v4().simple().to_string().to_ascii_uppercase()[..16])
 }
 
 /// The id as the store keeps it: clients may write the digits in lower case.
@@ -54,11 +65,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_the_form_of_2_0_1() {
+    fn ids_have_their_forms() {
         let id = instance_id();
         assert_eq!(id.len(), 10);
         assert!(id[2..].bytes().all(|b| b.is_ascii_digit() || (b'A'..=b'F').contains(&b)), "{id}");
         assert_eq!(canonical("i-1a2b3c4d"), "i-1A2B3C4D");
+        let account = account_id();
+        assert!(account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit()), "{account}");
         assert_eq!(mac("i-46E208C2"), "d0:0d:46:e2:08:c2");
     }
 }

@@ -21,6 +21,7 @@ pub mod init;
 pub mod launch;
 pub mod lifecycle;
 pub mod refresh;
+pub mod role;
 pub mod routes;
 pub mod serve;
 pub mod store;

@@ -1,7 +1,7 @@
 //! What the cloud serves: action to function, one line each. A new action is a type in `ec2`, a
 //! function in `actions`, and a line here.
 
-use crate::actions::{addresses, admin, images, instances, keys, run, trace, zones};
+use crate::actions::{accounts, addresses, admin, credentials, images, instances, keys, run, trace, users, zones};
 use crate::cloud::Cloud;
 use crate::front::Actions;
 
@@ -32,11 +32,24 @@ pub fn actions() -> Actions<Cloud> {
         .on(admin::register_node)
         .on(admin::deregister_node)
         .on(admin::describe_nodes)
-        .on(admin::create_user)
-        .on(admin::delete_user)
-        .on(admin::describe_users)
-        .on(admin::create_access_key)
-        .on(admin::delete_access_key)
-        .on(admin::create_signing_certificate)
+        .on(accounts::create_account)
+        .on(accounts::delete_account)
+        .on(accounts::describe_accounts)
+        .on(users::create_user)
+        .on(users::delete_user)
+        .on(users::describe_users)
+        .on(users::create_group)
+        .on(users::delete_group)
+        .on(users::describe_groups)
+        .on(users::add_user_to_group)
+        .on(users::remove_user_from_group)
+        .on(credentials::create_access_key)
+        .on(credentials::describe_access_keys)
+        .on(credentials::update_access_key)
+        .on(credentials::delete_access_key)
+        .on(credentials::create_signing_certificate)
+        .on(credentials::describe_signing_certificates)
+        .on(credentials::update_signing_certificate)
+        .on(credentials::delete_signing_certificate)
         .on(trace::describe_trace)
 }

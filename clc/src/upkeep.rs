@@ -41,21 +41,21 @@ impl RequestLog {
         self.rung.notify_one();
     }
 
-    /// Who made a request that is not written yet.
+    /// The account that made a request that is not written yet.
     fn requester(&self, id: &str) -> Option<String> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.iter().find(|request| request.id == id).map(|request| request.user.clone())
+        waiting.iter().find(|request| request.id == id).map(|request| request.account.clone())
     }
 }
 
 impl Cloud {
-    /// Who made a request that was answered; `None` if nobody knows it any more.
+    /// The account that made a request that was answered; `None` if nobody knows it any more.
     ///
     /// # Errors
     /// [`StoreError`] if the records cannot be read.
     pub async fn requester(&self, id: &str) -> Result<Option<String>, StoreError> {
         match self.answered.requester(id) {
-            Some(user) => Ok(Some(user)),
+            Some(account) => Ok(Some(account)),
             None => self.store.requester(id.to_string()).await,
         }
     }

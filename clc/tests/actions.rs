@@ -2,8 +2,8 @@
 
 mod support;
 
-use ironbark_clc::actions::{admin, images, instances, keys, trace, zones};
-use ironbark_clc::ec2::admin::{DeleteUser, DeregisterCluster, DescribeTrace};
+use ironbark_clc::actions::{accounts, admin, images, instances, keys, trace, zones};
+use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeTrace};
 use ironbark_clc::ec2::console::GetConsoleOutput;
 use ironbark_clc::ec2::images::{DescribeImages, ImageType, RegisterImage};
 use ironbark_clc::ec2::instances::{InstanceState, RebootInstances, StartInstances, StopInstances, TerminateInstances};
@@ -331,8 +331,8 @@ async fn nothing_with_instances_is_deregistered() {
     let error = deregister().await.unwrap_err();
     assert_eq!(error.code, Code::OperationNotPermitted);
     assert!(error.message.contains(&ids[0]));
-    let request = DeleteUser { user_name: "admin".into() };
-    let refused = admin::delete_user(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await;
+    let request = DeleteAccount { account: "admin".into() };
+    let refused = accounts::delete_account(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await;
     assert_eq!(refused.unwrap_err().code, Code::OperationNotPermitted);
     terminate(&lab, "admin", &ids).await.unwrap();
     lab.pass().await;

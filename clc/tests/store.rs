@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
-use ironbark_clc::store::{Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError, User};
+use ironbark_clc::store::{Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError};
+use support::ADMIN;
 use tokio::task::JoinSet;
 
 const CHILD: &str = "IRONBARK_TEST_STORE_CHILD";
 
 async fn with_admin(path: &Path) -> Store {
     let store = Store::open(path).unwrap();
-    store.create_user(User { name: "admin".into(), admin: true, created: 1 }).await.unwrap();
+    support::make_account(&store, support::ACCOUNTS[0], 1).await;
     let cluster = ironbark_clc::store::Cluster {
         name: "c".into(),
         url: "http://c".into(),
@@ -30,7 +31,7 @@ fn launch(number: u32) -> Launch {
     Launch {
         reservation: Reservation {
             id: format!("r-{number:08X}"),
-            owner: "admin".into(),
+            owner: ADMIN.into(),
             cluster: "c".into(),
             request_id: "q".into(),
             min_count: 1,
@@ -166,10 +167,10 @@ async fn of_many_wishes_at_once_each_is_decided_on_what_is_there() {
     for number in 0..100 {
         let (store, id) = (store.clone(), id.clone());
         let act = if number == 50 { Act::Terminate } else { Act::Stop };
-        wishes.spawn(async move { store.act(act, "admin".into(), vec![id], false, "q".into(), 7).await.unwrap() });
+        wishes.spawn(async move { store.act(act, ADMIN.into(), vec![id], false, "q".into(), 7).await.unwrap() });
     }
     let results = wishes.join_all().await;
-    let instance = store.instance("admin".into(), id).await.unwrap().unwrap();
+    let instance = store.instance(ADMIN.into(), id).await.unwrap().unwrap();
     assert_eq!(instance.wish, Wish::Terminate, "a stop never undoes a termination");
     assert!(instance.epoch <= 3, "at most one stop and one termination changed anything");
     for result in results {
@@ -188,7 +189,7 @@ async fn a_stale_decision_changes_nothing() {
     store.launched(vec![id.clone()], Vec::new(), 9).await.unwrap();
     assert!(!store.give_up(id.clone(), 1, reason(), 9).await.unwrap(), "the cluster has taken it");
     store.launched(Vec::new(), vec![(id.clone(), reason())], 9).await.unwrap();
-    let instance = store.instance("admin".into(), id.clone()).await.unwrap().unwrap();
+    let instance = store.instance(ADMIN.into(), id.clone()).await.unwrap().unwrap();
     assert_eq!(instance.observed, Observed::Pending, "what was taken is not declined by a late answer");
     assert!(!store.take_back(id, 1, Wish::Stop, reason(), 9).await.unwrap(), "nothing is due");
 }
@@ -213,8 +214,8 @@ async fn what_is_over_is_forgotten_with_its_token() {
     assert_eq!(store.forget_ended(10).await.unwrap(), 0);
     assert_eq!(store.forget_ended(11).await.unwrap(), 1);
     assert!(store.reservation("r-00000001".into()).await.unwrap().is_none());
-    assert_eq!(store.idempotency("admin".into(), "t1".into(), "d".into()).await.unwrap(), None);
-    assert!(store.idempotency("admin".into(), "t2".into(), "d".into()).await.unwrap().is_some());
+    assert_eq!(store.idempotency(ADMIN.into(), "t1".into(), "d".into()).await.unwrap(), None);
+    assert!(store.idempotency(ADMIN.into(), "t2".into(), "d".into()).await.unwrap().is_some());
     assert_eq!(store.reserve(launch(1)).await.unwrap(), Reserved::Made);
 }
 

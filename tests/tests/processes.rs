@@ -112,10 +112,10 @@ fn refusals_are_one_line_with_code_and_request_id() {
 fn a_user_sees_only_what_is_theirs() {
     let (_files, cloud, image) = cloud("semaphore");
     let id = cloud.run(&image, &[]);
-    cloud.euca(&["admin", "create-user", "alice"]);
-    let credentials = cloud.path("alice");
-    cloud.euca(&["admin", "get-credentials", "alice", &credentials]);
-    let alice = |arguments: &[&str]| {
+    cloud.euca(&["admin", "create-account", "alice"]);
+    let (of_alice, of_guest) = (cloud.path("alice"), cloud.path("guest"));
+    cloud.euca(&["admin", "get-credentials", "admin", &of_alice, "--account", "alice"]);
+    let by = |credentials: &str, arguments: &[&str]| {
         let output =
             cloud.client(program("euca")).arg("--eucarc").arg(format!("{credentials}/eucarc")).args(arguments).output();
         let output = output.expect("euca can be started");
@@ -124,9 +124,30 @@ fn a_user_sees_only_what_is_theirs() {
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr),
         )
     };
+    let alice = |arguments: &[&str]| by(&of_alice, arguments);
     assert!(!alice(&["describe-instances"]).1.contains(&id));
     let (done, said) = alice(&["terminate-instances", &id]);
     assert!(!done && said.contains("InvalidInstanceID.NotFound"), "{said}");
-    let (done, said) = alice(&["admin", "describe-users"]);
+    let (done, said) = alice(&["admin", "describe-accounts"]);
     assert!(!done && said.contains("UnauthorizedOperation"), "{said}");
+
+    // Within the account, a group gives its members their role.
+    assert!(alice(&["admin", "create-group", "watchers", "reader"]).0);
+    assert!(alice(&["admin", "create-user", "guest", "--group", "watchers"]).0);
+    assert!(alice(&["admin", "get-credentials", "guest", &of_guest]).0);
+    let guest = |arguments: &[&str]| by(&of_guest, arguments);
+    let (done, said) = alice(&["run-instances", &image]);
+    assert!(done, "{said}");
+    let own = said.split_whitespace().find(|word| word.starts_with("i-")).expect("an instance").to_string();
+    assert!(guest(&["describe-instances"]).1.contains(&own), "users of an account share its resources");
+    let (done, said) = guest(&["terminate-instances", &own]);
+    assert!(!done && said.contains("UnauthorizedOperation") && said.contains("operator"), "{said}");
+
+    // Anybody may take a new key and withdraw the old one; what is withdrawn signs no more.
+    let keys = guest(&["admin", "describe-access-keys"]).1;
+    let old = keys.split_whitespace().find(|word| word.starts_with("AKI")).expect("a key").to_string();
+    assert!(guest(&["admin", "create-access-key"]).1.starts_with("ACCESSKEY\tAKI"));
+    assert!(guest(&["admin", "update-access-key", &old, "inactive"]).0);
+    let (done, said) = guest(&["describe-instances"]);
+    assert!(!done && said.contains("AuthFailure"), "{said}");
 }

@@ -1,5 +1,5 @@
-//! What administrators do: clusters, nodes, users and their credentials. That the caller is one was
-//! checked at the door.
+//! What administrators of the cloud do with clusters and nodes. That the caller is one was checked at
+//! the door.
 
 use std::sync::Arc;
 
@@ -10,19 +10,14 @@ use jiff::Timestamp;
 use super::unanswered;
 use crate::cloud::Cloud;
 use crate::clusters::{Node, tell};
-use crate::credentials::{new_access_key, new_signing_certificate};
 use crate::ec2::Done;
 use crate::ec2::admin::{
-    ClusterRow, CreateAccessKey, CreateSigningCertificate, CreateUser, DeleteAccessKey, DeleteUser, DeregisterCluster,
-    DeregisterNode, DescribeClusters, DescribeNodes, DescribeUsers, Listing, NewAccessKey, NewCertificate, NodeRow,
-    RegisterCluster, RegisterNode, UserRow,
+    ClusterRow, DeregisterCluster, DeregisterNode, DescribeClusters, DescribeNodes, Listing, NodeRow, RegisterCluster,
+    RegisterNode,
 };
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
-use crate::store::{self, Cluster, User};
-
-/// The longest user name: 2.0.1's tiers cut an owner's id after 15 characters without a word.
-const MAX_USER_NAME: usize = 15;
+use crate::store::Cluster;
 
 /// Makes a cluster known, or gives a known one another URL or certificate. It need not answer yet.
 ///
@@ -197,121 +192,6 @@ fn node_row(cluster: &str, failure: Option<&str>, node: Node) -> NodeRow {
     }
 }
 
-/// Makes a user.
-///
-/// # Errors
-/// `EntityAlreadyExists`, `InvalidParameterValue`.
-pub async fn create_user(cloud: Arc<Cloud>, _: Context, _: Caller, request: CreateUser) -> Result<Done, Ec2Error> {
-    let name = request.user_name;
-    if name.len() > MAX_USER_NAME || name == ironbark_wsdl::context::SYSTEM_USER {
-        let problem = format!("It must have at most {MAX_USER_NAME} characters and not be the cloud's own.");
-        return Err(Ec2Error::invalid("UserName", &name, &problem));
-    }
-    let user = User { name: name.clone(), admin: request.admin, created: cloud.now() };
-    if cloud.store.create_user(user).await? {
-        return Ok(Done);
-    }
-    Err(Ec2Error::new(Code::EntityAlreadyExists, format!("There is a user {name} already")))
-}
-
-/// Removes a user and its credentials.
-///
-/// # Errors
-/// `NoSuchEntity`; `OperationNotPermitted` while it owns instances or images, or is the last
-/// administrator.
-pub async fn delete_user(cloud: Arc<Cloud>, _: Context, _: Caller, request: DeleteUser) -> Result<Done, Ec2Error> {
-    match cloud.store.delete_user(request.user_name.clone()).await? {
-        None => Err(no_user(&request.user_name)),
-        Some(Err(problem)) => Err(Ec2Error::new(Code::OperationNotPermitted, problem)),
-        Some(Ok(())) => Ok(Done),
-    }
-}
-
-/// The users, without secrets.
-///
-/// # Errors
-/// Only if the records cannot be read.
-pub async fn describe_users(
-    cloud: Arc<Cloud>,
-    _: Context,
-    _: Caller,
-    _: DescribeUsers,
-) -> Result<Listing<UserRow>, Ec2Error> {
-    let rows = cloud.store.users().await?.into_iter().map(|credentials| UserRow {
-        user_name: credentials.user.name,
-        admin: credentials.user.admin,
-        access_key_ids: credentials.access_keys,
-        certificates: credentials.certificates,
-    });
-    Ok(Listing(rows.collect()))
-}
-
-/// Makes an access key; its secret is in the answer.
-///
-/// # Errors
-/// `NoSuchEntity`.
-pub async fn create_access_key(
-    cloud: Arc<Cloud>,
-    _: Context,
-    _: Caller,
-    request: CreateAccessKey,
-) -> Result<NewAccessKey, Ec2Error> {
-    let key = new_access_key(&request.user_name, cloud.now())?;
-    if !cloud.store.add_access_key(key.clone()).await? {
-        return Err(no_user(&request.user_name));
-    }
-    Ok(NewAccessKey { user_name: key.user, access_key_id: key.id, secret_access_key: key.secret })
-}
-
-/// Withdraws an access key.
-///
-/// # Errors
-/// `NoSuchEntity`.
-pub async fn delete_access_key(
-    cloud: Arc<Cloud>,
-    _: Context,
-    _: Caller,
-    request: DeleteAccessKey,
-) -> Result<Done, Ec2Error> {
-    if cloud.store.delete_access_key(request.access_key_id.clone()).await? {
-        return Ok(Done);
-    }
-    Err(Ec2Error::new(Code::NoSuchEntity, format!("There is no access key {}", request.access_key_id)))
-}
-
-/// Makes a certificate with its key; the key is in the answer and nowhere else.
-///
-/// # Errors
-/// `NoSuchEntity`.
-pub async fn create_signing_certificate(
-    cloud: Arc<Cloud>,
-    _: Context,
-    _: Caller,
-    request: CreateSigningCertificate,
-) -> Result<NewCertificate, Ec2Error> {
-    let user = request.user_name.clone();
-    if cloud.store.user(user.clone()).await?.is_none() {
-        return Err(no_user(&user));
-    }
-    let made =
-        tokio::task::spawn_blocking(move || new_signing_certificate(&user)).await.map_err(Ec2Error::internal)??;
-    let certificate = store::Certificate {
-        fingerprint: made.fingerprint(),
-        user: request.user_name.clone(),
-        pem: made.cert_pem(),
-        created: cloud.now(),
-    };
-    if !cloud.store.add_certificate(certificate.clone()).await? {
-        return Err(no_user(&request.user_name));
-    }
-    Ok(NewCertificate {
-        user_name: certificate.user,
-        fingerprint: certificate.fingerprint,
-        certificate: certificate.pem,
-        private_key: made.key_pem(),
-    })
-}
-
 fn shown(moment: Timestamp) -> String {
     format!("{moment:.3}")
 }
@@ -337,8 +217,4 @@ fn declined(cluster: &str, code: Code, error: CallError) -> Ec2Error {
 
 fn no_cluster(name: &str) -> Ec2Error {
     Ec2Error::new(Code::NoSuchEntity, format!("There is no cluster {name}; describe-clusters lists them"))
-}
-
-fn no_user(name: &str) -> Ec2Error {
-    Ec2Error::new(Code::NoSuchEntity, format!("There is no user {name}; describe-users lists them"))
 }

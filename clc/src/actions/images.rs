@@ -29,13 +29,13 @@ pub async fn register_image(
     caller: Caller,
     request: RegisterImage,
 ) -> Result<RegisterImageResponse, Ec2Error> {
-    if request.image_type != ImageType::Machine && !caller.admin {
+    if request.image_type != ImageType::Machine && !caller.is_administrator() {
         let text =
             format!("Only administrators register a {}; ask one, or register a whole disk", request.image_type.name());
         return Err(Ec2Error::new(Code::UnauthorizedOperation, text));
     }
     // A node's own files are not every user's to boot from.
-    if request.image_location.starts_with("file:") && !caller.admin {
+    if request.image_location.starts_with("file:") && !caller.is_administrator() {
         let text = "Only administrators register files of the nodes; give an http:// URL";
         return Err(Ec2Error::new(Code::UnauthorizedOperation, text));
     }
@@ -44,7 +44,7 @@ pub async fn register_image(
     let ramdisk_id = parts(&cloud, &caller, request.ramdisk_id.as_deref(), ImageType::Ramdisk).await?;
     let image = Image {
         id: String::new(),
-        owner: caller.user.clone(),
+        owner: caller.account.clone(),
         kind: request.image_type,
         name: request.name.clone(),
         description: request.description,
@@ -54,7 +54,7 @@ pub async fn register_image(
         kernel_id,
         ramdisk_id,
         root_device_name: request.root_device_name,
-        public: caller.admin,
+        public: caller.is_administrator(),
         created: cloud.now(),
         tags: request.tags,
     };
@@ -94,7 +94,7 @@ async fn parts(cloud: &Cloud, caller: &Caller, id: Option<&str>, kind: ImageType
     let Some(id) = id else { return Ok(None) };
     let canonical = ids::canonical(id);
     let images = cloud.store.images().await?;
-    let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.user));
+    let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.account));
     match found {
         None => Err(Ec2Error::no_image(id)),
         Some(image) if image.kind == kind => Ok(Some(canonical)),
@@ -117,11 +117,11 @@ pub async fn describe_images(
 ) -> Result<DescribeImagesResponse, Ec2Error> {
     request.image_ids = request.image_ids.iter().map(|id| ids::canonical(id)).collect();
     let mut all = cloud.store.images().await?;
-    all.retain(|image| image.is_visible_to(&caller.user));
+    all.retain(|image| image.is_visible_to(&caller.account));
     if let Some(missing) = request.image_ids.iter().find(|id| !all.iter().any(|image| image.id == **id)) {
         return Err(Ec2Error::no_image(missing));
     }
-    Ok(request.answer(&caller.user, all.into_iter().map(convert::image).collect()))
+    Ok(request.answer(&caller.account, all.into_iter().map(convert::image).collect()))
 }
 
 /// Makes an image unknown; what was made of it goes on.
@@ -136,9 +136,11 @@ pub async fn deregister_image(
 ) -> Result<Done, Ec2Error> {
     let id = ids::canonical(&request.image_id);
     let images = cloud.store.images().await?;
-    let image = images.iter().find(|image| image.id == id && (caller.admin || image.is_visible_to(&caller.user)));
+    let image = images
+        .iter()
+        .find(|image| image.id == id && (caller.is_administrator() || image.is_visible_to(&caller.account)));
     let image = image.ok_or_else(|| Ec2Error::no_image(&request.image_id))?;
-    if image.owner != caller.user && !caller.admin {
+    if image.owner != caller.account && !caller.is_administrator() {
         let text = format!("The image '{id}' belongs to {}, who alone may deregister it", image.owner);
         return Err(Ec2Error::new(Code::UnauthorizedOperation, text));
     }

@@ -43,7 +43,7 @@ pub async fn describe_instances(
 ) -> Result<DescribeInstancesResponse, Ec2Error> {
     request.instance_ids = canonical(request.instance_ids);
     let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
-    let all = cloud.store.reservations(caller.user, ended_since).await?;
+    let all = cloud.store.reservations(caller.account, ended_since).await?;
     let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
     if let Some(missing) = request.instance_ids.iter().find(|id| !there(id)) {
         return Err(Ec2Error::no_instance(missing));
@@ -158,7 +158,7 @@ pub async fn get_console_output(
     request: GetConsoleOutput,
 ) -> Result<GetConsoleOutputResponse, Ec2Error> {
     let id = ids::canonical(&request.instance_id);
-    let instance = cloud.store.instance(caller.user, id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
+    let instance = cloud.store.instance(caller.account, id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
     let output =
         if instance.observed == Observed::Unseen { Vec::new() } else { console_of(&cloud, &ctx, &instance).await? };
     Ok(GetConsoleOutputResponse { instance_id: id, timestamp: cloud.clock.now(), output })
@@ -193,7 +193,7 @@ async fn act(
 ) -> Result<Vec<Change>, Ec2Error> {
     let ids = canonical(instance_ids);
     let request_id = ctx.request.to_string();
-    let result = cloud.store.act(act, caller.user, ids, force, request_id, cloud.now()).await?;
+    let result = cloud.store.act(act, caller.account, ids, force, request_id, cloud.now()).await?;
     result.map_err(|refused| match refused {
         Refused::NotFound(id) => Ec2Error::no_instance(&id),
         Refused::State(id, state) => {
@@ -224,7 +224,7 @@ fn state_changes(cloud: &Cloud, changes: Vec<Change>) -> StateChanges {
 /// know the operation.
 async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&str, &str)) -> Result<(), Ec2Error> {
     for id in ids {
-        let found = cloud.store.instance(caller.user.clone(), id.clone()).await?;
+        let found = cloud.store.instance(caller.account.clone(), id.clone()).await?;
         let instance = found.ok_or_else(|| Ec2Error::no_instance(id))?;
         let cluster = &instance.cluster;
         let known = cloud.clusters.known(cluster).unwrap_or_default();

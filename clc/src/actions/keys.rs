@@ -28,7 +28,7 @@ pub async fn create_key_pair(
     request: CreateKeyPair,
 ) -> Result<CreateKeyPairResponse, Ec2Error> {
     // First the quick look: making the key takes a tenth of a second.
-    let keys = cloud.store.key_pairs(caller.user.clone()).await?;
+    let keys = cloud.store.key_pairs(caller.account.clone()).await?;
     if keys.iter().any(|key| key.name == request.key_name) {
         return Err(duplicate(&request.key_name));
     }
@@ -36,7 +36,7 @@ pub async fn create_key_pair(
     let made =
         tokio::task::spawn_blocking(move || new_key_pair(key_type, &comment)).await.map_err(Ec2Error::internal)??;
     let key = KeyPair {
-        owner: caller.user,
+        owner: caller.account,
         name: request.key_name,
         id: ids::key_pair_id(),
         key_type,
@@ -60,7 +60,7 @@ pub async fn import_key_pair(
 ) -> Result<ImportKeyPairResponse, Ec2Error> {
     let imported = import_key(&request.public_key)?;
     let key = KeyPair {
-        owner: caller.user,
+        owner: caller.account,
         name: request.key_name,
         id: ids::key_pair_id(),
         key_type: imported.key_type,
@@ -94,7 +94,7 @@ pub async fn describe_key_pairs(
     caller: Caller,
     request: DescribeKeyPairs,
 ) -> Result<DescribeKeyPairsResponse, Ec2Error> {
-    let keys = cloud.store.key_pairs(caller.user).await?;
+    let keys = cloud.store.key_pairs(caller.account).await?;
     request.answer(keys.into_iter().map(convert::key_pair).collect())
 }
 
@@ -109,6 +109,6 @@ pub async fn delete_key_pair(
     request: DeleteKeyPair,
 ) -> Result<Done, Ec2Error> {
     let (KeyRef::Name(key) | KeyRef::Id(key)) = request.key;
-    cloud.store.delete_key_pair(caller.user, key).await?;
+    cloud.store.delete_key_pair(caller.account, key).await?;
     Ok(Done)
 }

@@ -2,13 +2,16 @@
 //! snake_case. An action checks everything, then writes a wish or asks a cluster, then answers in
 //! EC2's types. It knows no door and no SQL.
 
+pub mod accounts;
 pub mod addresses;
 pub mod admin;
+pub mod credentials;
 pub mod images;
 pub mod instances;
 pub mod keys;
 pub mod run;
 pub mod trace;
+pub mod users;
 pub mod zones;
 
 use ironbark_wsdl::CallError;

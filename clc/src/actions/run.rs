@@ -40,7 +40,7 @@ pub async fn run_instances(
     let digest = fingerprint(&request);
     // Before the checks: what the first request named may be gone when it is repeated.
     if let Some(token) = request.client_token.clone()
-        && let Some(known) = cloud.store.idempotency(caller.user.clone(), token, digest.clone()).await?
+        && let Some(known) = cloud.store.idempotency(caller.account.clone(), token, digest.clone()).await?
     {
         return repeated(&cloud, known).await;
     }
@@ -109,7 +109,7 @@ impl Order {
         let public_key = match &request.key_name {
             None => String::new(),
             Some(name) => {
-                let keys = cloud.store.key_pairs(caller.user.clone()).await?;
+                let keys = cloud.store.key_pairs(caller.account.clone()).await?;
                 let key = keys.into_iter().find(|key| key.name == *name);
                 key.ok_or_else(|| Ec2Error::no_key_pair(name))?.public_key
             }
@@ -123,7 +123,7 @@ impl Order {
         Launch {
             reservation: Reservation {
                 id: ids::reservation_id(),
-                owner: caller.user.clone(),
+                owner: caller.account.clone(),
                 cluster: self.zone.clone(),
                 request_id: ctx.request.to_string(),
                 min_count: request.min_count,
@@ -153,7 +153,7 @@ impl Order {
 
 fn find_image(images: &[Image], caller: &Caller, id: &str, kind: ImageType) -> Result<Image, Ec2Error> {
     let canonical = ids::canonical(id);
-    let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.user));
+    let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.account));
     let image = found.ok_or_else(|| Ec2Error::no_image(id))?;
     if image.kind == kind {
         return Ok(image.clone());

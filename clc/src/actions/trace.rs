@@ -33,7 +33,7 @@ pub async fn describe_trace(
             format!("There is no trace of a request {id} of yours; traces are kept for the latest requests only");
         Ec2Error::new(Code::NoSuchEntity, text)
     };
-    if !caller.admin && cloud.requester(&id).await?.as_deref() != Some(caller.user.as_str()) {
+    if !caller.is_administrator() && cloud.requester(&id).await?.as_deref() != Some(caller.account.as_str()) {
         return Err(unknown());
     }
     let mut spans = cloud.recorder.of(&id);

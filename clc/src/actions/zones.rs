@@ -29,10 +29,10 @@ pub async fn describe_availability_zones(
         zone_name: cluster.name,
         state: if available(&known) { ZoneState::Available } else { ZoneState::Unavailable },
         region_name: cloud.settings.region.clone(),
-        messages: message(&known, caller.admin).into_iter().collect(),
+        messages: message(&known, caller.is_administrator()).into_iter().collect(),
         capacity: capacity(&known),
     };
-    request.answer(caller.admin, cloud.clusters.all_known().into_iter().map(zone).collect())
+    request.answer(caller.is_administrator(), cloud.clusters.all_known().into_iter().map(zone).collect())
 }
 
 fn available(known: &Known) -> bool {

@@ -3,6 +3,7 @@
 //! doors. It knows no action by name; `routes.rs` lists them.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -10,8 +11,10 @@ use ironbark_wsdl::Context;
 use ironbark_wsdl::service::BoxFuture;
 
 use super::params::Params;
+use super::replay::reads;
 use super::xml::{Door, Writer};
 use crate::error::{Code, Ec2Error};
+use crate::role::Role;
 
 /// A request that EC2 clients make.
 pub trait Action: Sized + Send + 'static {
@@ -19,7 +22,7 @@ pub trait Action: Sized + Send + 'static {
     /// element.
     const NAME: &'static str;
     /// Who may ask for it.
-    const ACCESS: Access = Access::User;
+    const ACCESS: Access = Access::Resources;
     /// True if the SOAP contract (`wsdl/contract/ec2.wsdl`) has it.
     const SOAP: bool = true;
     /// What is answered.
@@ -43,21 +46,63 @@ pub trait Reply {
 /// Who may ask for an action.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Everybody with credentials.
-    User,
+    /// Everybody with credentials: it is about the caller, or the action itself looks closer.
+    Anyone,
+    /// Those who work with the account's resources: to look, readers; to change, operators.
+    Resources,
+    /// Administrators of an account: of its users and groups.
+    AccountAdministrator,
     /// Administrators of the cloud.
     Administrator,
+}
+
+impl Access {
+    /// The least role that may ask for `action`; none is needed for some.
+    pub fn least_role(self, action: &str) -> Option<Role> {
+        match self {
+            Access::Anyone => None,
+            Access::Resources if reads(action) => Some(Role::Reader),
+            Access::Resources => Some(Role::Operator),
+            Access::AccountAdministrator => Some(Role::AccountAdministrator),
+            Access::Administrator => Some(Role::CloudAdministrator),
+        }
+    }
 }
 
 /// Who asks, as the signature proves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
-    /// The user's name, which is also the owner id of what it owns.
+    /// The id of its account, 12 digits: the owner id of what the account owns.
+    pub account: String,
+    /// The name of its account.
+    pub account_name: String,
+    /// The user's name, one in its account.
     pub user: String,
-    /// True for an administrator of the cloud.
-    pub admin: bool,
+    /// The user's id.
+    pub user_id: String,
+    /// The highest role that the user has; none if it is in no group.
+    pub role: Option<Role>,
     /// What the user signed with.
     pub credential: Credential,
+}
+
+impl Caller {
+    /// True if the caller may do what that role may.
+    pub fn may(&self, role: Role) -> bool {
+        self.role >= Some(role)
+    }
+
+    /// True for an administrator of the cloud.
+    pub fn is_administrator(&self) -> bool {
+        self.may(Role::CloudAdministrator)
+    }
+}
+
+/// For logs and traces: `account/user`.
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.account_name, self.user)
+    }
 }
 
 /// What a request was signed with.
@@ -147,9 +192,10 @@ impl<S: Send + Sync + 'static> Actions<S> {
     ) -> Result<Box<dyn Reply + Send>, Ec2Error> {
         let route = self.routes.get(call.action.as_str()).filter(|route| call.door == Door::Query || route.soap);
         let Some(route) = route else { return Err(self.unknown(call)) };
-        if route.access == Access::Administrator && !caller.admin {
+        if let Some(least) = route.access.least_role(&call.action).filter(|least| !caller.may(*least)) {
+            let has = caller.role.map_or("none", Role::name);
             let text = format!(
-                "{} is for administrators of the cloud; ask one, or use an administrator's credentials",
+                "{} needs the role {least}, and {caller} has {has}; ask an administrator, or use another user's credentials",
                 call.action
             );
             return Err(Ec2Error::new(Code::UnauthorizedOperation, text));

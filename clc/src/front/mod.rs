@@ -20,7 +20,7 @@ mod wsdl;
 mod xml;
 
 pub use action::{Access, Action, Actions, Caller, Credential, Reply};
-pub use directory::{AccessKey, Account, Directory};
+pub use directory::{AccessKey, Directory};
 pub use params::{MAX_PARAMETERS, Params};
 pub use server::Front;
 pub use wsdl::EC2_WSDL;

@@ -4,7 +4,7 @@ use aws_lc_rs::digest;
 use ironbark_wsdl::wsse::replay::Seen;
 use jiff::Timestamp;
 
-use super::action::{Call, Caller, Credential};
+use super::action::{Call, Caller};
 use super::directory::Directory;
 use super::form::pairs;
 use super::params::Params;
@@ -42,12 +42,7 @@ pub(super) async fn accept(
     let call = Call::new(Door::Query, &action, params)?;
     let version = call.params.required("Version")?.parse().unwrap_or(Version::Eucalyptus);
     not_again(replays, now, &claim, &verified, &call)?;
-    let caller = Caller {
-        user: key.account.user,
-        admin: key.account.admin,
-        credential: Credential::AccessKey(claim.access_key_id),
-    };
-    Ok(Accepted { caller, call, version })
+    Ok(Accepted { caller: key.caller, call, version })
 }
 
 /// The parameters of the URL and of the form, each name once over both.

@@ -43,6 +43,15 @@ pub(super) const PROMPT: SignedDuration = SignedDuration::from_secs(5);
 /// that a client expects.
 pub(super) fn repeatable(action: &str) -> bool {
     let verbs = ["Reboot", "Terminate", "Stop", "Start", "Delete", "Deregister"];
-    let named = ["CreateKeyPair", "ImportKeyPair", "RegisterImage", "RegisterCluster", "RegisterNode", "CreateUser"];
+    let named = [
+        "CreateKeyPair",
+        "ImportKeyPair",
+        "RegisterImage",
+        "RegisterCluster",
+        "RegisterNode",
+        "CreateUser",
+        "CreateGroup",
+        "CreateAccount",
+    ];
     named.contains(&action) || verbs.iter().any(|verb| action.starts_with(verb))
 }

@@ -111,15 +111,17 @@ impl<S: Directory> Front<S> {
             // No span is kept of strangers: they could push out everybody else's.
             Err(rejected) => return (failure(door, id, &rejected), Err(rejected)),
         };
-        verify.end(&ctx, &accepted.caller.user, "ok");
-        ctx.user.clone_from(&accepted.caller.user);
+        let caller = accepted.caller.clone();
+        verify.end(&ctx, &caller.to_string(), "ok");
+        // What the account owns below bears its id.
+        ctx.user.clone_from(&caller.account);
         ctx.span.clone_from(&root.id);
         let (action, version) = (accepted.call.action.clone(), accepted.version.clone());
-        tracing::Span::current().record("user", ctx.user.as_str()).record("op", action.as_str());
+        tracing::Span::current().record("user", caller.to_string()).record("op", action.as_str());
         let began = Instant::now();
         let performed = self.perform(&ctx, accepted).await;
         let outcome = performed.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
-        self.state.answered(&ctx, &action, outcome, began.elapsed());
+        self.state.answered(&ctx, &caller, &action, outcome, began.elapsed());
         match performed {
             Ok(reply) => {
                 root.end(&ctx, &action, "ok");

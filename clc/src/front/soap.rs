@@ -6,7 +6,7 @@ use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::envelope::{self, Envelope, Limits};
 use ironbark_wsdl::wsse::{Expect, Identity, Profile, Security, SecurityError};
 
-use super::action::{Call, Caller, Credential};
+use super::action::Call;
 use super::directory::Directory;
 use super::flatten::flatten;
 use super::query::Accepted;
@@ -52,8 +52,8 @@ pub(super) async fn accept(directory: &impl Directory, guard: &Guard, body: &[u8
     let envelope = read(body)?;
     let verified = guard.forgetful().verify(&envelope, Expect::Request).map_err(refused)?;
     let fingerprint = verified.certificate.fingerprint();
-    let account = directory.certificate(&fingerprint).await?;
-    let account = account.ok_or_else(|| {
+    let caller = directory.certificate(&fingerprint).await?;
+    let caller = caller.ok_or_else(|| {
         Ec2Error::new(
             Code::AuthFailure,
             "The cloud was not able to validate the provided access credentials: the certificate is not known here",
@@ -65,7 +65,6 @@ pub(super) async fn accept(directory: &impl Directory, guard: &Guard, body: &[u8
     }
     let version = version(&envelope)?;
     let call = Call::new(Door::Soap, &envelope.body_name.local, flatten(&envelope.body)?)?;
-    let caller = Caller { user: account.user, admin: account.admin, credential: Credential::Certificate(fingerprint) };
     Ok(Accepted { caller, call, version })
 }
 

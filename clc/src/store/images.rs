@@ -37,7 +37,7 @@ pub struct Image {
     pub ramdisk_id: Option<String>,
     /// `/dev/sda1`.
     pub root_device_name: Option<String>,
-    /// True if every user may run it.
+    /// True if every account may run it.
     pub public: bool,
     /// When it was registered, microseconds since the epoch.
     pub created: i64,
@@ -86,9 +86,9 @@ impl Image {
         }
     }
 
-    /// True if that user may see and run it.
-    pub fn is_visible_to(&self, user: &str) -> bool {
-        self.public || self.owner == user
+    /// True if that account's users may see and run it.
+    pub fn is_visible_to(&self, account: &str) -> bool {
+        self.public || self.owner == account
     }
 }
 

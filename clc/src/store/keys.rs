@@ -64,7 +64,7 @@ impl Store {
         .await
     }
 
-    /// A user's key pairs, by name.
+    /// An account's key pairs, by name.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.

@@ -4,7 +4,9 @@
 //! An acknowledged write is on the disk (`synchronous=FULL`; group commit pays for it). The file
 //! holds access keys' secrets, which HMAC needs readable: it must belong to us with mode 0600.
 
+mod accounts;
 mod clusters;
+mod credentials;
 mod images;
 mod instances;
 mod keys;
@@ -13,6 +15,7 @@ mod requests;
 mod reservations;
 mod schema;
 mod tags;
+mod user_groups;
 mod users;
 mod writer;
 
@@ -27,14 +30,17 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
+pub use accounts::Account;
 pub use clusters::Cluster;
+pub use credentials::{AccessKey, Certificate};
 pub use images::{Image, Registered};
 pub use instances::{Instance, Reason};
 pub use keys::KeyPair;
 pub use progress::{Change, Refused, Report};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};
-pub use users::{AccessKey, Certificate, User, UserCredentials};
+pub use user_groups::UserGroup;
+pub use users::{Member, NewUser, User, UserCredentials};
 
 use writer::Writer;
 

@@ -9,7 +9,9 @@ use super::{Store, StoreError};
 pub struct AnsweredRequest {
     /// Its id.
     pub id: String,
-    /// Who asked.
+    /// The id of the account that asked.
+    pub account: String,
+    /// The name of its user.
     pub user: String,
     /// The action's name.
     pub action: String,
@@ -29,12 +31,13 @@ impl Store {
     pub async fn log_requests(&self, requests: Vec<AnsweredRequest>, keep_from: i64) -> Result<(), StoreError> {
         self.write(move |tx| {
             let mut insert = tx.prepare_cached(
-                "INSERT INTO requests (request_id, user_name, action, outcome, received, duration_us)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (request_id) DO NOTHING",
+                "INSERT INTO requests (request_id, account_id, user_name, action, outcome, received, duration_us)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (request_id) DO NOTHING",
             )?;
             for request in requests {
                 insert.execute(params![
                     request.id,
+                    request.account,
                     request.user,
                     request.action,
                     request.outcome,
@@ -48,13 +51,13 @@ impl Store {
         .await
     }
 
-    /// Who made the request of that id.
+    /// The account that made the request of that id.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub async fn requester(&self, id: String) -> Result<Option<String>, StoreError> {
         self.read(move |tx| {
-            let sql = "SELECT user_name FROM requests WHERE request_id = ?1";
+            let sql = "SELECT account_id FROM requests WHERE request_id = ?1";
             Ok(tx.prepare_cached(sql)?.query_row([id], |row| row.get(0)).optional()?)
         })
         .await

@@ -190,7 +190,7 @@ impl Store {
         .await
     }
 
-    /// A user's reservations, oldest first, with their instances: those that have not ended, and
+    /// An account's reservations, oldest first, with their instances: those that have not ended, and
     /// those that ended since `ended_since`.
     ///
     /// # Errors

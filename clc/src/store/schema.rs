@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -160,6 +160,93 @@ CREATE INDEX requests_by_time ON requests (received);
 /// How messages to a cluster are secured: there are clusters of Eucalyptus 2.0.1.
 const PROFILES: &str = "ALTER TABLE clusters ADD COLUMN profile TEXT NOT NULL DEFAULT 'strict'";
 
+/// Accounts, users in them, groups with roles. A user of before becomes an account of its own, with
+/// one user, both of its name: what it owned stays as far from others as it was. Owners are told by
+/// the account's id. The tables that name an owner are not made anew: renaming the table of users
+/// renames their references with it.
+const ACCOUNTS: &str = "
+ALTER TABLE users RENAME TO accounts;
+ALTER TABLE accounts RENAME COLUMN name TO account_id;
+ALTER TABLE accounts ADD COLUMN name TEXT NOT NULL DEFAULT '';
+ALTER TABLE accounts ADD COLUMN new_id TEXT NOT NULL DEFAULT '';
+UPDATE accounts SET name = account_id, new_id = printf('%d', 100000000000 + abs(random() % 900000000000));
+CREATE UNIQUE INDEX accounts_by_name ON accounts (name);
+
+-- user_id: AIDA and 16 characters, IAM's form. account_id everywhere: 12 digits.
+CREATE TABLE users (
+    user_id    TEXT PRIMARY KEY,
+    account_id TEXT NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    created    INTEGER NOT NULL,
+    UNIQUE (account_id, name)
+) STRICT, WITHOUT ROWID;
+INSERT INTO users SELECT 'AIDA' || hex(randomblob(8)), account_id, name, created FROM accounts;
+
+-- The words of role.rs.
+CREATE TABLE user_groups (
+    account_id TEXT NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE,
+    name       TEXT NOT NULL,
+    role       TEXT NOT NULL,
+    created    INTEGER NOT NULL,
+    PRIMARY KEY (account_id, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE group_members (
+    account_id TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    user_id    TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+    PRIMARY KEY (account_id, group_name, user_id),
+    FOREIGN KEY (account_id, group_name) REFERENCES user_groups (account_id, name) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
+CREATE INDEX group_members_by_user ON group_members (user_id);
+
+DROP INDEX access_keys_of_user;
+ALTER TABLE access_keys RENAME TO old_access_keys;
+CREATE TABLE access_keys (
+    access_key_id TEXT PRIMARY KEY,
+    user_id       TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+    secret        TEXT NOT NULL,
+    active        INTEGER NOT NULL CHECK (active IN (0, 1)),
+    created       INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX access_keys_of_user ON access_keys (user_id);
+INSERT INTO access_keys
+    SELECT k.access_key_id, u.user_id, k.secret, 1, k.created FROM old_access_keys k JOIN users u ON u.name = k.user_name;
+DROP TABLE old_access_keys;
+
+DROP INDEX certificates_of_user;
+ALTER TABLE certificates RENAME TO old_certificates;
+CREATE TABLE certificates (
+    fingerprint TEXT PRIMARY KEY,
+    user_id     TEXT NOT NULL REFERENCES users (user_id) ON DELETE CASCADE,
+    pem         TEXT NOT NULL,
+    active      INTEGER NOT NULL CHECK (active IN (0, 1)),
+    created     INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX certificates_of_user ON certificates (user_id);
+INSERT INTO certificates
+    SELECT c.fingerprint, u.user_id, c.pem, 1, c.created FROM old_certificates c JOIN users u ON u.name = c.user_name;
+DROP TABLE old_certificates;
+
+-- References are checked at the end of the transaction, when all sides have the new ids.
+PRAGMA defer_foreign_keys = ON;
+UPDATE users SET account_id = (SELECT new_id FROM accounts a WHERE a.account_id = users.account_id);
+UPDATE key_pairs SET owner = (SELECT new_id FROM accounts WHERE account_id = owner);
+UPDATE images SET owner = (SELECT new_id FROM accounts WHERE account_id = owner);
+UPDATE reservations SET owner = (SELECT new_id FROM accounts WHERE account_id = owner);
+UPDATE instances SET owner = (SELECT new_id FROM accounts WHERE account_id = owner);
+UPDATE client_tokens SET owner = (SELECT new_id FROM accounts WHERE account_id = owner);
+UPDATE accounts SET account_id = new_id;
+
+INSERT INTO user_groups
+    SELECT account_id, 'administrators', iif(admin, 'cloud-administrator', 'account-administrator'), created FROM accounts;
+INSERT INTO group_members SELECT account_id, 'administrators', user_id FROM users;
+ALTER TABLE accounts DROP COLUMN new_id;
+ALTER TABLE accounts DROP COLUMN admin;
+
+ALTER TABLE requests ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
+UPDATE requests SET account_id = coalesce((SELECT a.account_id FROM accounts a WHERE a.name = user_name), '');
+";
+
 /// Brings the file to the newest schema; each migration is one transaction with its count.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -189,5 +276,61 @@ mod tests {
         migrate(&mut connection).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
         assert!(matches!(migrate(&mut connection), Err(StoreError::Newer { found: 99, .. })));
+    }
+
+    /// A file as the first version of the program left it, with something of everything.
+    const BEFORE_ACCOUNTS: &str = "
+        INSERT INTO users VALUES ('admin', 1, 1), ('alice', 0, 2);
+        INSERT INTO access_keys VALUES ('AKIB1', 'admin', 's1', 1), ('AKIB2', 'alice', 's2', 2);
+        INSERT INTO certificates VALUES ('f2', 'alice', 'pem', 2);
+        INSERT INTO key_pairs VALUES ('alice', 'k', 'key-1', 'rsa', 'f', 'ssh-rsa', 2);
+        INSERT INTO images VALUES
+            ('emi-1', 'admin', 'machine', 'n', NULL, 'file:/x', NULL, 'x86_64', NULL, NULL, NULL, 1, 1);
+        INSERT INTO clusters VALUES ('c', 'http://c', '', 1, 'strict');
+        INSERT INTO reservations VALUES ('r-1', 'alice', 'c', 'q', 1, 'emi-1', 'u', NULL, NULL, NULL, NULL, 'x86_64',
+            NULL, 'm1.small', 128, 1, 10, NULL, '', 'default', x'', NULL, 2);
+        INSERT INTO instances (instance_id, reservation_id, launch_index, owner, cluster, wish, observed, request_id,
+            launched, since) VALUES ('i-1', 'r-1', 0, 'alice', 'c', 'run', 'running', 'q', 2, 2);
+        INSERT INTO client_tokens VALUES ('alice', 't', 'd', 'r-1', 2);
+        INSERT INTO requests VALUES ('q', 'alice', 'RunInstances', 'ok', 2, 1), ('p', 'gone', 'X', 'ok', 2, 1);";
+
+    #[test]
+    fn users_of_before_become_accounts_with_all_that_they_owned() {
+        let mut connection = Connection::open_in_memory().unwrap();
+        connection.pragma_update(None, "foreign_keys", true).unwrap();
+        for migration in [FIRST, PROFILES, BEFORE_ACCOUNTS] {
+            connection.execute_batch(migration).unwrap();
+        }
+        connection.pragma_update(None, "user_version", 2).unwrap();
+        migrate(&mut connection).unwrap();
+        let text = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, String>(0)).unwrap();
+        let alice = text("SELECT account_id FROM accounts WHERE name = 'alice'");
+        assert!(alice.len() == 12 && alice.bytes().all(|byte| byte.is_ascii_digit()), "{alice}");
+        for (table, owner) in [
+            ("key_pairs", "owner"),
+            ("reservations", "owner"),
+            ("instances", "owner"),
+            ("client_tokens", "owner"),
+            ("users WHERE name = 'alice'", "account_id"),
+            ("requests WHERE request_id = 'q'", "account_id"),
+        ] {
+            assert_eq!(text(&format!("SELECT {owner} FROM {table}")), alice, "{table}");
+        }
+        assert_eq!(text("SELECT a.name FROM images JOIN accounts a ON a.account_id = owner"), "admin");
+        let role = |name: &str| {
+            text(&format!(
+                "SELECT role FROM user_groups JOIN group_members m ON m.account_id = user_groups.account_id
+                 JOIN users USING (user_id) WHERE users.name = '{name}'"
+            ))
+        };
+        assert_eq!((role("admin"), role("alice")), ("cloud-administrator".into(), "account-administrator".into()));
+        let of = |table: &str| text(&format!("SELECT u.name FROM {table} JOIN users u USING (user_id) WHERE active"));
+        assert_eq!(of("(SELECT * FROM access_keys WHERE access_key_id = 'AKIB2')"), "alice");
+        assert_eq!(of("certificates"), "alice");
+        let broken: i64 =
+            connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
+        assert_eq!(broken, 0);
+        // The references followed the table: nobody else may own a thing.
+        assert!(connection.execute("UPDATE images SET owner = 'alice'", []).is_err());
     }
 }

@@ -16,7 +16,8 @@ use ironbark_clc::ec2::run::RunInstances;
 use ironbark_clc::error::Ec2Error;
 use ironbark_clc::front::{Caller, Credential};
 use ironbark_clc::launch::{self, Tries};
-use ironbark_clc::store::{Cluster, Image, Registered, Store, User};
+use ironbark_clc::role::Role;
+use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, UserGroup};
 use ironbark_clc::{actions, refresh};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
@@ -321,8 +322,31 @@ pub struct Lab {
     pub clock: Clock,
 }
 
-pub fn caller(user: &str) -> Caller {
-    Caller { user: user.into(), admin: user == "admin", credential: Credential::AccessKey("AKIB".into()) }
+/// The accounts that a lab has, with the role of each one's user `admin`.
+pub const ACCOUNTS: [(&str, &str, Role); 2] =
+    [(ADMIN, "admin", Role::CloudAdministrator), (EVE, "eve", Role::AccountAdministrator)];
+pub const ADMIN: &str = "100000000001";
+pub const EVE: &str = "100000000002";
+
+/// The user `admin` of that account.
+pub fn caller(account: &str) -> Caller {
+    let (id, name, role) = ACCOUNTS.into_iter().find(|(_, name, _)| *name == account).unwrap();
+    Caller {
+        account: id.into(),
+        account_name: name.into(),
+        user: "admin".into(),
+        user_id: format!("AIDA{id}"),
+        role: Some(role),
+        credential: Credential::AccessKey("AKIB".into()),
+    }
+}
+
+/// Makes one of [`ACCOUNTS`].
+pub async fn make_account(store: &Store, (id, name, role): (&str, &str, Role), created: i64) {
+    let account = Account { id: id.into(), name: name.into(), created };
+    let user = User { id: format!("AIDA{id}"), account: id.into(), name: "admin".into(), created };
+    let group = UserGroup { account: id.into(), name: "administrators".into(), role, created };
+    assert_eq!(store.create_account(account, user, group).await.unwrap(), Registered::Made);
 }
 
 pub async fn open(path: &Path, wire: &Arc<Wire>, clock: &Clock) -> Arc<Cloud> {
@@ -337,7 +361,7 @@ pub async fn open(path: &Path, wire: &Arc<Wire>, clock: &Clock) -> Arc<Cloud> {
 }
 
 impl Lab {
-    /// A cloud with users `admin` and `eve`, one cluster that has been polled, and one image.
+    /// A cloud with accounts `admin` and `eve`, one cluster that has been polled, and one image.
     pub async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let clock = Clock::manual("2026-11-20T10:00:00Z".parse().unwrap());
@@ -346,8 +370,8 @@ impl Lab {
         {
             let store = Store::open(&dir.path().join("cloud.db")).unwrap();
             let created = clock.now().as_microsecond();
-            for (name, admin) in [("admin", true), ("eve", false)] {
-                assert!(store.create_user(User { name: name.into(), admin, created }).await.unwrap());
+            for account in ACCOUNTS {
+                make_account(&store, account, created).await;
             }
             let cluster = Cluster {
                 name: ZONE.into(),
@@ -444,7 +468,7 @@ impl Lab {
 fn image(created: i64) -> Image {
     Image {
         id: IMAGE.into(),
-        owner: "admin".into(),
+        owner: ADMIN.into(),
         kind: ImageType::Machine,
         name: "guest".into(),
         description: None,

@@ -1,5 +1,5 @@
-//! `euca admin`: clusters, nodes, users and their credentials. Ordinary signed requests, which the
-//! cloud takes from administrators only.
+//! `euca admin`: clusters and nodes; accounts and users are in `identity`. Ordinary signed requests,
+//! which the cloud takes from those only who may make them.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
-use super::Call;
+use super::identity::Identity;
+use super::{Call, optional};
 use crate::connection::{Cloud, Parameters};
 use crate::output::{Form, line, print, table};
 use crate::tree::Element;
@@ -63,32 +64,17 @@ pub enum Admin {
         /// Only of this cluster.
         cluster: Option<String>,
     },
-    /// Make a user.
-    CreateUser {
-        /// Name of the user.
-        name: String,
-        /// May administer the cloud.
-        #[arg(long)]
-        admin: bool,
-    },
-    /// Delete a user and its credentials.
-    DeleteUser {
-        /// Name of the user.
-        name: String,
-    },
-    /// Show the users.
-    DescribeUsers,
-    /// Withdraw an access key.
-    DeleteAccessKey {
-        /// Its id.
-        id: String,
-    },
+    #[command(flatten)]
+    Identity(Identity),
     /// Make new credentials for a user and write them to a new directory: eucarc, cert.pem, key.pem.
     GetCredentials {
         /// Name of the user.
         user: String,
         /// The directory to make.
         directory: PathBuf,
+        /// The user's account; yours if it is not given.
+        #[arg(long)]
+        account: Option<String>,
     },
 }
 
@@ -98,7 +84,10 @@ pub enum Admin {
 /// The cloud's own, or a local file's.
 pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
     let call = match command {
-        Admin::GetCredentials { user, directory } => return get_credentials(cloud, user, &directory).await,
+        Admin::GetCredentials { user, directory, account } => {
+            return get_credentials(cloud, account, user, &directory).await;
+        }
+        Admin::Identity(command) => command.call(),
         other => call(other)?,
     };
     let answer = cloud.ask(call.action, call.parameters).await?;
@@ -111,9 +100,6 @@ fn call(command: Admin) -> Result<Call> {
     let (action, parameters) = match command {
         Admin::DescribeClusters => {
             return Ok(Call { action: "DescribeClusters", parameters: Parameters::new(), text: clusters });
-        }
-        Admin::DescribeUsers => {
-            return Ok(Call { action: "DescribeUsers", parameters: Parameters::new(), text: users });
         }
         Admin::DescribeNodes { cluster } => {
             let parameters = cluster.map(|cluster| pair("Cluster", cluster)).into_iter().collect();
@@ -132,12 +118,7 @@ fn call(command: Admin) -> Result<Call> {
         Admin::DeregisterNode { cluster, name } => {
             ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)])
         }
-        Admin::CreateUser { name, admin } => {
-            ("CreateUser", vec![pair("UserName", name), pair("Admin", admin.to_string())])
-        }
-        Admin::DeleteUser { name } => ("DeleteUser", vec![pair("UserName", name)]),
-        Admin::DeleteAccessKey { id } => ("DeleteAccessKey", vec![pair("AccessKeyId", id)]),
-        Admin::GetCredentials { .. } => bail!("get-credentials is two requests and some files"),
+        Admin::GetCredentials { .. } | Admin::Identity(_) => bail!("this command is not one of clusters and nodes"),
     };
     // Done is done: the answer has nothing to print.
     Ok(Call { action, parameters, text: |_| Vec::new() })
@@ -147,7 +128,7 @@ fn certificate(path: &Path) -> Result<String> {
     fs::read_to_string(path).with_context(|| format!("{} cannot be read", path.display()))
 }
 
-fn rows(answer: &Element, set: &str, fields: &[&str]) -> Vec<Vec<String>> {
+pub(super) fn rows(answer: &Element, set: &str, fields: &[&str]) -> Vec<Vec<String>> {
     let row = |item: &Element| fields.iter().map(|field| item.at(field).to_string()).collect();
     answer.items(set).map(row).collect()
 }
@@ -176,19 +157,15 @@ fn nodes(answer: &Element) -> Vec<String> {
     table(&["CLUSTER", "NODE", "STATE", "CORES", "MEMORY MB", "DISK GB", "HYPERVISOR", "INSTANCES", "REASON"], &rows)
 }
 
-fn users(answer: &Element) -> Vec<String> {
-    let rows = rows(answer, "userSet", &["userName", "admin", "accessKeys", "certificates"]);
-    table(&["USER", "ADMIN", "ACCESS KEYS", "CERTIFICATES"], &rows)
-}
-
 /// New access key and certificate, in files that only their owner can read.
-async fn get_credentials(cloud: &Cloud, user: String, directory: &Path) -> Result<()> {
+async fn get_credentials(cloud: &Cloud, account: Option<String>, user: String, directory: &Path) -> Result<()> {
     if directory.exists() {
         bail!("{} is there already: name a directory that is not", directory.display());
     }
-    let name = vec![("UserName".to_string(), user)];
-    let key = cloud.ask("CreateAccessKey", name.clone()).await?;
-    let certificate = cloud.ask("CreateSigningCertificate", name).await?;
+    let mut whose = vec![("UserName".to_string(), user)];
+    whose.extend(optional("AccountName", account));
+    let key = cloud.ask("CreateAccessKey", whose.clone()).await?;
+    let certificate = cloud.ask("CreateSigningCertificate", whose).await?;
     let made = fs::DirBuilder::new().mode(0o700).create(directory);
     made.with_context(|| format!("{} cannot be made", directory.display()))?;
     let write = |file: &str, text: &str| {
@@ -200,17 +177,15 @@ async fn get_credentials(cloud: &Cloud, user: String, directory: &Path) -> Resul
     };
     write("cert.pem", certificate.at("certificate/certificateBody"))?;
     write("key.pem", certificate.at("certificate/privateKey"))?;
-    write(
-        "eucarc",
-        &eucarc(&cloud.url(), cloud.region(), key.at("accessKey/accessKeyId"), key.at("accessKey/secretAccessKey")),
-    )?;
+    write("eucarc", &eucarc(&cloud.url(), cloud.region(), |field| key.at(&format!("accessKey/{field}")).to_string()))?;
     line(&directory.join("eucarc").display().to_string());
     Ok(())
 }
 
 /// An eucarc that finds its neighbours wherever its directory is put. The cloud's own
 /// (`ironbark-clc init`) has the same lines.
-fn eucarc(url: &str, region: &str, id: &str, secret: &str) -> String {
+fn eucarc(url: &str, region: &str, field: impl Fn(&str) -> String) -> String {
+    let (account, id, secret) = (field("accountId"), field("accessKeyId"), field("secretAccessKey"));
     format!(
         "# Credentials of an Ironbark cloud: `source` this file. Keep it to yourself.\n\
          EUCA_KEY_DIR=$(cd \"$(dirname \"${{BASH_SOURCE:-$0}}\")\" && pwd)\n\
@@ -218,6 +193,7 @@ fn eucarc(url: &str, region: &str, id: &str, secret: &str) -> String {
          export EC2_URL={url}\n\
          export AWS_ENDPOINT_URL_EC2={url}\n\
          export AWS_DEFAULT_REGION={region}\n\
+         export EC2_USER_ID={account}\n\
          export EC2_ACCESS_KEY={id}\n\
          export EC2_SECRET_KEY={secret}\n\
          export AWS_ACCESS_KEY_ID={id}\n\

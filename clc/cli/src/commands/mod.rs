@@ -1,6 +1,7 @@
 //! The list of commands, and what they have in common: parameters, one request, one printing.
 
 mod admin;
+mod identity;
 mod images;
 mod instances;
 mod keys;
@@ -55,7 +56,7 @@ pub enum Command {
     DescribeInstanceTypes(zones::Types),
     /// Show what happened to a request, tier by tier, and how long each step took.
     Trace(trace::Trace),
-    /// Administer the cloud: clusters, nodes, users, credentials.
+    /// Administer the cloud: clusters, nodes, accounts, users, credentials.
     #[command(subcommand)]
     Admin(admin::Admin),
     /// Make `euca-COMMAND` links to this program in a directory.

@@ -2,7 +2,7 @@
 
 use ironbark_wsdl::wsse::Profile;
 
-use super::{Listing, Row, certificate, given, name, profile, url};
+use super::{Listing, Row, certificate, given, name, optional_name, profile, url};
 use crate::ec2::Done;
 use crate::error::Ec2Error;
 use crate::front::{Access, Action, Params};
@@ -155,7 +155,7 @@ impl Action for DescribeNodes {
     type Response = Listing<NodeRow>;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        let cluster = params.optional("Cluster").map(|_| name(params, "Cluster")).transpose()?;
+        let cluster = optional_name(params, "Cluster")?;
         Ok(Self { cluster })
     }
 }

@@ -1,11 +1,15 @@
-//! What administrators ask for: clusters, nodes, users, credentials, traces. Query only, in any
-//! version (`eucalyptus` by custom). Lists of plain fields; no action here is EC2's.
+//! What the cloud itself is asked for: clusters, nodes, accounts, users, credentials, traces. Query
+//! only, in any version (`eucalyptus` by custom). Lists of plain fields; no action here is EC2's.
 
+mod accounts;
 mod clusters;
+mod credentials;
 mod trace;
 mod users;
 
+pub use accounts::*;
 pub use clusters::*;
+pub use credentials::*;
 pub use trace::*;
 pub use users::*;
 
@@ -55,6 +59,11 @@ fn name(params: &Params, parameter: &str) -> Result<String, Ec2Error> {
         text,
         "It must be at most 64 letters, digits, '-', '_' and '.', and begin with a letter or digit.",
     ))
+}
+
+/// [`name`], if the parameter is there.
+fn optional_name(params: &Params, parameter: &str) -> Result<Option<String>, Ec2Error> {
+    params.optional(parameter).map(|_| name(params, parameter)).transpose()
 }
 
 /// Where a peer listens: `http://host:port/path`.
@@ -128,7 +137,12 @@ mod tests {
 
     #[test]
     fn secrets_are_not_debugged() {
-        let key = NewAccessKey { user_name: "u".into(), access_key_id: "A".into(), secret_access_key: "SECRET".into() };
+        let key = NewAccessKey {
+            account_id: "1".into(),
+            user_name: "u".into(),
+            access_key_id: "A".into(),
+            secret_access_key: "SECRET".into(),
+        };
         assert!(!format!("{key:?}").contains("SECRET"));
     }
 }

@@ -1,65 +1,78 @@
-//! Users and what they sign with.
+//! Users and their groups, for administrators of their account. Administrators of the cloud name
+//! another account by `AccountName`, which may also be its id.
 
-use super::{Listing, Row, name};
+use super::{Listing, Row, given, name, optional_name};
 use crate::ec2::Done;
 use crate::error::Ec2Error;
-use crate::front::{Access, Action, Params, Reply, Writer};
+use crate::front::{Access, Action, Params};
+use crate::role::Role;
 
 /// Makes a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateUser {
+    pub account: Option<String>,
     pub user_name: String,
-    pub admin: bool,
+    /// The groups that it is in from the beginning.
+    pub groups: Vec<String>,
 }
 
 impl Action for CreateUser {
     const NAME: &'static str = "CreateUser";
-    const ACCESS: Access = Access::Administrator;
+    const ACCESS: Access = Access::AccountAdministrator;
     const SOAP: bool = false;
     type Response = Done;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { user_name: name(params, "UserName")?, admin: params.boolean("Admin")?.unwrap_or(false) })
+        let account = optional_name(params, "AccountName")?;
+        Ok(Self { account, user_name: name(params, "UserName")?, groups: params.list("GroupName") })
     }
 }
 
 /// Removes a user and its credentials.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeleteUser {
+    pub account: Option<String>,
     pub user_name: String,
 }
 
 impl Action for DeleteUser {
     const NAME: &'static str = "DeleteUser";
-    const ACCESS: Access = Access::Administrator;
+    const ACCESS: Access = Access::AccountAdministrator;
     const SOAP: bool = false;
     type Response = Done;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { user_name: name(params, "UserName")? })
+        Ok(Self { account: optional_name(params, "AccountName")?, user_name: name(params, "UserName")? })
     }
 }
 
-/// Which users there are.
+/// Which users an account has; for administrators of the cloud, which there are at all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DescribeUsers;
+pub struct DescribeUsers {
+    pub account: Option<String>,
+}
 
 impl Action for DescribeUsers {
     const NAME: &'static str = "DescribeUsers";
-    const ACCESS: Access = Access::Administrator;
+    const ACCESS: Access = Access::AccountAdministrator;
     const SOAP: bool = false;
     type Response = Listing<UserRow>;
 
-    fn parse(_: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self)
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self { account: optional_name(params, "AccountName")? })
     }
 }
 
 /// One user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserRow {
+    pub account_id: String,
+    pub account_name: String,
     pub user_name: String,
-    pub admin: bool,
+    pub user_id: String,
+    /// The highest role of its groups.
+    pub role: Option<Role>,
+    pub groups: Vec<String>,
     /// The ids of its access keys; never a secret.
     pub access_key_ids: Vec<String>,
     /// The fingerprints of its certificates.
@@ -70,115 +83,136 @@ impl Row for UserRow {
     const SET: &'static str = "userSet";
 
     fn fields(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("userName", self.user_name.clone()),
-            ("admin", self.admin.to_string()),
-            ("accessKeys", self.access_key_ids.join(" ")),
-            ("certificates", self.certificates.join(" ")),
-        ]
+        given(vec![
+            ("accountId", Some(self.account_id.clone())),
+            ("accountName", Some(self.account_name.clone())),
+            ("userName", Some(self.user_name.clone())),
+            ("userId", Some(self.user_id.clone())),
+            ("role", self.role.map(|role| role.to_string())),
+            ("groups", Some(self.groups.join(" "))),
+            ("accessKeys", Some(self.access_key_ids.join(" "))),
+            ("certificates", Some(self.certificates.join(" "))),
+        ])
     }
 }
 
-/// Makes an access key for a user.
+/// Makes a group whose members have a role.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateAccessKey {
-    pub user_name: String,
+pub struct CreateGroup {
+    pub account: Option<String>,
+    pub group_name: String,
+    pub role: Role,
 }
 
-impl Action for CreateAccessKey {
-    const NAME: &'static str = "CreateAccessKey";
-    const ACCESS: Access = Access::Administrator;
-    const SOAP: bool = false;
-    type Response = NewAccessKey;
-
-    fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { user_name: name(params, "UserName")? })
-    }
-}
-
-/// A new access key, whose secret is told this once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NewAccessKey {
-    pub user_name: String,
-    pub access_key_id: String,
-    pub secret_access_key: String,
-}
-
-impl std::fmt::Debug for NewAccessKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewAccessKey").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
-    }
-}
-
-impl Reply for NewAccessKey {
-    fn write(&self, w: &mut Writer) {
-        w.element("accessKey", |w| {
-            w.text("userName", &self.user_name);
-            w.text("accessKeyId", &self.access_key_id);
-            w.text("secretAccessKey", &self.secret_access_key);
-        });
-    }
-}
-
-/// Withdraws an access key.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeleteAccessKey {
-    pub access_key_id: String,
-}
-
-impl Action for DeleteAccessKey {
-    const NAME: &'static str = "DeleteAccessKey";
-    const ACCESS: Access = Access::Administrator;
+impl Action for CreateGroup {
+    const NAME: &'static str = "CreateGroup";
+    const ACCESS: Access = Access::AccountAdministrator;
     const SOAP: bool = false;
     type Response = Done;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { access_key_id: name(params, "AccessKeyId")? })
+        let account = optional_name(params, "AccountName")?;
+        let group_name = name(params, "GroupName")?;
+        let text = params.required("Role")?;
+        let names: Vec<&str> = Role::ALL.into_iter().map(Role::name).collect();
+        let wrong = |_| params.invalid("Role", text, &format!("It must be one of {}.", names.join(", ")));
+        Ok(Self { account, group_name, role: text.parse().map_err(wrong)? })
     }
 }
 
-/// Makes a certificate with its key for a user, for the SOAP door.
+/// Removes a group; its members lose its role.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CreateSigningCertificate {
-    pub user_name: String,
+pub struct DeleteGroup {
+    pub account: Option<String>,
+    pub group_name: String,
 }
 
-impl Action for CreateSigningCertificate {
-    const NAME: &'static str = "CreateSigningCertificate";
-    const ACCESS: Access = Access::Administrator;
+impl Action for DeleteGroup {
+    const NAME: &'static str = "DeleteGroup";
+    const ACCESS: Access = Access::AccountAdministrator;
     const SOAP: bool = false;
-    type Response = NewCertificate;
+    type Response = Done;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        Ok(Self { user_name: name(params, "UserName")? })
+        Ok(Self { account: optional_name(params, "AccountName")?, group_name: name(params, "GroupName")? })
     }
 }
 
-/// A new certificate, whose key is told this once.
-#[derive(Clone, PartialEq, Eq)]
-pub struct NewCertificate {
+/// Which groups an account has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DescribeGroups {
+    pub account: Option<String>,
+}
+
+impl Action for DescribeGroups {
+    const NAME: &'static str = "DescribeGroups";
+    const ACCESS: Access = Access::AccountAdministrator;
+    const SOAP: bool = false;
+    type Response = Listing<GroupRow>;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self { account: optional_name(params, "AccountName")? })
+    }
+}
+
+/// One group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupRow {
+    pub group_name: String,
+    pub role: Role,
+    /// The names of its users.
+    pub users: Vec<String>,
+}
+
+impl Row for GroupRow {
+    const SET: &'static str = "groupSet";
+
+    fn fields(&self) -> Vec<(&'static str, String)> {
+        vec![("groupName", self.group_name.clone()), ("role", self.role.to_string()), ("users", self.users.join(" "))]
+    }
+}
+
+/// A user and a group of the same account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Membership {
+    pub account: Option<String>,
+    pub group_name: String,
     pub user_name: String,
-    /// SHA-256 of its DER, hex.
-    pub fingerprint: String,
-    /// PEM.
-    pub certificate: String,
-    /// PEM.
-    pub private_key: String,
 }
 
-impl std::fmt::Debug for NewCertificate {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewCertificate").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+impl Membership {
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        let account = optional_name(params, "AccountName")?;
+        Ok(Self { account, group_name: name(params, "GroupName")?, user_name: name(params, "UserName")? })
     }
 }
 
-impl Reply for NewCertificate {
-    fn write(&self, w: &mut Writer) {
-        w.element("certificate", |w| {
-            w.text("userName", &self.user_name);
-            w.text("certificateId", &self.fingerprint);
-            w.text("certificateBody", &self.certificate);
-            w.text("privateKey", &self.private_key);
-        });
+/// Puts a user into a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddUserToGroup(pub Membership);
+
+impl Action for AddUserToGroup {
+    const NAME: &'static str = "AddUserToGroup";
+    const ACCESS: Access = Access::AccountAdministrator;
+    const SOAP: bool = false;
+    type Response = Done;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self(Membership::parse(params)?))
+    }
+}
+
+/// Takes a user out of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RemoveUserFromGroup(pub Membership);
+
+impl Action for RemoveUserFromGroup {
+    const NAME: &'static str = "RemoveUserFromGroup";
+    const ACCESS: Access = Access::AccountAdministrator;
+    const SOAP: bool = false;
+    type Response = Done;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        Ok(Self(Membership::parse(params)?))
     }
 }

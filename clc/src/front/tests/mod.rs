@@ -29,6 +29,7 @@ use crate::ec2::samples::Sampled;
 use crate::ec2::types::DescribeInstanceTypes;
 use crate::ec2::zones::{DescribeAvailabilityZones, DescribeRegions};
 use crate::error::{Code, Ec2Error};
+use crate::role::Role;
 
 /// What the recorded clients signed with; it was never anybody's.
 const KEY: &str = "AKIAFAKEFAKEFAKE0001";
@@ -42,18 +43,27 @@ struct Cloud {
 }
 
 impl Cloud {
-    fn account(&self) -> Account {
-        Account { user: "tester".into(), admin: self.admin }
+    fn caller(&self, credential: Credential) -> Caller {
+        let role = if self.admin { Role::CloudAdministrator } else { Role::Operator };
+        Caller {
+            account: "111122223333".into(),
+            account_name: "testers".into(),
+            user: "tester".into(),
+            user_id: "AIDATESTER".into(),
+            role: Some(role),
+            credential,
+        }
     }
 }
 
 impl Directory for Cloud {
     async fn access_key(&self, id: &str) -> Result<Option<AccessKey>, Ec2Error> {
-        Ok((id == KEY).then(|| AccessKey { secret: SECRET.into(), account: self.account() }))
+        Ok((id == KEY)
+            .then(|| AccessKey { secret: SECRET.into(), caller: self.caller(Credential::AccessKey(id.into())) }))
     }
 
-    async fn certificate(&self, fingerprint: &str) -> Result<Option<Account>, Ec2Error> {
-        Ok((fingerprint == self.certificate).then(|| self.account()))
+    async fn certificate(&self, fingerprint: &str) -> Result<Option<Caller>, Ec2Error> {
+        Ok((fingerprint == self.certificate).then(|| self.caller(Credential::Certificate(fingerprint.into()))))
     }
 }
 
