@@ -170,9 +170,11 @@ async fn records(path: &Path, cluster_url: &str) -> Result<(String, AccessKey)> 
         created,
     };
     store.register_cluster(cluster).await?;
+    let account = store.account(USER.to_string()).await?.context("init makes an account")?.id;
+    let user = store.user(account.clone(), USER.to_string()).await?.context("init makes a user")?.user;
     let image = Image {
         id: IMAGE.to_string(),
-        owner: USER.to_string(),
+        owner: account.clone(),
         kind: ImageType::Machine,
         name: "nothing".to_string(),
         description: None,
@@ -187,7 +189,8 @@ async fn records(path: &Path, cluster_url: &str) -> Result<(String, AccessKey)> 
         tags: Vec::new(),
     };
     store.register_image(image).await?;
-    let key = store.first_access_key(USER.to_string()).await?.context("init makes a key")?;
+    let keys = store.access_keys(user.id).await?;
+    let key = keys.into_iter().next().context("init makes a key")?;
     Ok((address, key))
 }
 
