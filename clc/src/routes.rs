@@ -1,7 +1,9 @@
 //! What the cloud serves: action to function, one line each. A new action is a type in `ec2`, a
 //! function in `actions`, and a line here.
 
-use crate::actions::{accounts, addresses, admin, credentials, images, instances, keys, run, trace, users, zones};
+use crate::actions::{
+    accounts, addresses, admin, credentials, images, instances, keys, quotas, run, trace, users, zones,
+};
 use crate::cloud::Cloud;
 use crate::front::Actions;
 
@@ -35,6 +37,8 @@ pub fn actions() -> Actions<Cloud> {
         .on(accounts::create_account)
         .on(accounts::delete_account)
         .on(accounts::describe_accounts)
+        .on(quotas::describe_quotas)
+        .on(quotas::modify_quotas)
         .on(users::create_user)
         .on(users::delete_user)
         .on(users::describe_users)

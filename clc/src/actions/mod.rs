@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod images;
 pub mod instances;
 pub mod keys;
+pub mod quotas;
 pub mod run;
 pub mod trace;
 pub mod users;
