@@ -156,7 +156,7 @@ pub fn reservation(reservation: &Reservation, instances: &[Instance]) -> ec2::Re
 }
 
 /// A security group's id: the same for the same owner and name.
-fn group(owner: &str, name: &str) -> ec2::Group {
+pub fn group(owner: &str, name: &str) -> ec2::Group {
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{owner}/{name}").as_bytes());
     let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
     ec2::Group { id: format!("sg-{digits}"), name: name.to_string() }
@@ -193,6 +193,7 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         root_device_type: ec2::RootDevice::InstanceStore,
         root_device_name: of.root_device_name.clone(),
         client_token: of.client_token.clone(),
+        monitored: instance.attributes.monitored,
         tags: instance.tags.clone(),
     }
 }

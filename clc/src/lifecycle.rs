@@ -5,6 +5,7 @@
 //! still due to bring the cluster to the wish, whether a request may change the wish, and what a
 //! new report changes.
 
+use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState as State;
 
 /// What the owner last asked for.
@@ -205,8 +206,9 @@ pub fn admit(act: Act, wish: Wish, observed: Observed) -> Verdict {
 }
 
 /// What a cluster's report changes. A report that cannot be newer than what is known changes
-/// nothing: `Terminated` is final, and `Failed` can only become `Terminated`.
-pub fn observe(wish: Wish, before: Observed, report: Observed) -> Seen {
+/// nothing: `Terminated` is final, and `Failed` can only become `Terminated`. `on_shutdown`: what its
+/// owner set for the case that the guest turns itself off.
+pub fn observe(wish: Wish, before: Observed, report: Observed, on_shutdown: ShutdownBehavior) -> Seen {
     let keep = Seen { wish, observed: before, by_guest: false };
     let moved = Seen { wish, observed: report, by_guest: false };
     match (before, report) {
@@ -214,7 +216,11 @@ pub fn observe(wish: Wish, before: Observed, report: Observed) -> Seen {
         (Observed::Failed, Observed::Terminated) => moved,
         (Observed::Failed, _) => keep,
         (Observed::Running | Observed::Rebooting | Observed::Stopping, Observed::Stopped) if wish == Wish::Run => {
-            Seen { wish: Wish::Stop, observed: Observed::Stopped, by_guest: true }
+            let wish = match on_shutdown {
+                ShutdownBehavior::Stop => Wish::Stop,
+                ShutdownBehavior::Terminate => Wish::Terminate,
+            };
+            Seen { wish, observed: Observed::Stopped, by_guest: true }
         }
         (
             Observed::Unseen
@@ -318,11 +324,22 @@ mod tests {
 
     #[test]
     fn a_guest_that_turns_itself_off_is_stopped_and_not_started_again() {
-        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped);
+        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, ShutdownBehavior::Stop);
         assert_eq!(seen, Seen { wish: Wish::Stop, observed: Observed::Stopped, by_guest: true });
         assert_eq!(due(seen.wish, seen.observed), Due::Nothing);
         // But one that was just asked to start is only not started yet.
-        assert_eq!(observe(Wish::Run, Observed::Stopped, Observed::Stopped).wish, Wish::Run);
+        let on_shutdown = ShutdownBehavior::Terminate;
+        assert_eq!(observe(Wish::Run, Observed::Stopped, Observed::Stopped, on_shutdown).wish, Wish::Run);
+    }
+
+    #[test]
+    fn a_guest_that_turns_itself_off_is_taken_down_if_its_owner_set_that() {
+        let on_shutdown = ShutdownBehavior::Terminate;
+        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, on_shutdown);
+        assert_eq!(due(seen.wish, seen.observed), Due::Terminate);
+        assert!(seen.by_guest);
+        // One that its owner stops stays.
+        assert_eq!(observe(Wish::Stop, Observed::Stopping, Observed::Stopped, on_shutdown).wish, Wish::Stop);
     }
 
     #[test]
@@ -361,7 +378,7 @@ mod tests {
             let (mut wish, mut observed) = (wish, Observed::Unseen);
             for report in reports {
                 let before = (wish, observed);
-                let seen = observe(wish, observed, report);
+                let seen = observe(wish, observed, report, ShutdownBehavior::Stop);
                 (wish, observed) = (seen.wish, seen.observed);
                 prop_assert!(before.1 != Observed::Terminated || observed == Observed::Terminated);
                 prop_assert!(before.0 == wish || (before.0 == Wish::Run && wish == Wish::Stop && seen.by_guest));

@@ -2,9 +2,11 @@
 //! function in `actions`, and a line here.
 
 use crate::actions::{
-    accounts, addresses, admin, credentials, images, instances, keys, quotas, run, trace, users, zones,
+    account, accounts, addresses, admin, attributes, console, credentials, images, instances, keys, run, status, trace,
+    users, zones,
 };
 use crate::cloud::Cloud;
+use crate::ec2::absent;
 use crate::front::Actions;
 
 /// The list.
@@ -16,7 +18,14 @@ pub fn actions() -> Actions<Cloud> {
         .on(instances::terminate_instances)
         .on(instances::stop_instances)
         .on(instances::start_instances)
-        .on(instances::get_console_output)
+        .on(status::describe_instance_status)
+        .on(attributes::describe_instance_attribute)
+        .on(attributes::modify_instance_attribute)
+        .on(attributes::reset_instance_attribute)
+        .on(attributes::monitor_instances)
+        .on(attributes::unmonitor_instances)
+        .on(console::get_console_output)
+        .on(console::get_password_data)
         .on(images::register_image)
         .on(images::describe_images)
         .on(images::deregister_image)
@@ -27,6 +36,21 @@ pub fn actions() -> Actions<Cloud> {
         .on(zones::describe_availability_zones)
         .on(zones::describe_regions)
         .on(zones::describe_instance_types)
+        .on(zones::describe_instance_type_offerings)
+        .on(zones::describe_instance_credit_specifications)
+        .on(account::describe_account_attributes)
+        .on(account::none_of::<absent::DescribeVpcs>)
+        .on(account::none_of::<absent::DescribeSubnets>)
+        .on(account::none_of::<absent::DescribeNetworkInterfaces>)
+        .on(account::none_of::<absent::DescribeVolumes>)
+        .on(account::none_of::<absent::DescribeSnapshots>)
+        .on(account::none_of::<absent::DescribeSpotInstanceRequests>)
+        .on(account::none_of::<absent::DescribeReservedInstances>)
+        .on(account::none_of::<absent::DescribeReservedInstancesOfferings>)
+        .on(account::none_of::<absent::DescribePlacementGroups>)
+        .on(account::none_of::<absent::DescribeBundleTasks>)
+        .on(account::none_of::<absent::DescribeIamInstanceProfileAssociations>)
+        .on(account::none_of::<absent::DescribeLaunchTemplates>)
         .on(addresses::describe_addresses)
         .on(admin::register_cluster)
         .on(admin::deregister_cluster)
@@ -37,8 +61,6 @@ pub fn actions() -> Actions<Cloud> {
         .on(accounts::create_account)
         .on(accounts::delete_account)
         .on(accounts::describe_accounts)
-        .on(quotas::describe_quotas)
-        .on(quotas::modify_quotas)
         .on(users::create_user)
         .on(users::delete_user)
         .on(users::describe_users)

@@ -2,7 +2,7 @@
 
 mod support;
 
-use ironbark_clc::actions::{accounts, admin, images, instances, keys, trace, zones};
+use ironbark_clc::actions::{accounts, admin, console, images, instances, keys, trace, zones};
 use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeTrace};
 use ironbark_clc::ec2::console::GetConsoleOutput;
 use ironbark_clc::ec2::images::{DescribeImages, ImageType, RegisterImage};
@@ -277,7 +277,7 @@ async fn the_console_is_the_guests_own_bytes() {
     let ids = lab.run_instances(Lab::run(1)).await.unwrap();
     let console = async || {
         let request = GetConsoleOutput { instance_id: ids[0].clone() };
-        instances::get_console_output(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap().output
+        console::get_console_output(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap().output
     };
     assert_eq!(console().await, b"", "not launched yet");
     lab.pass().await;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
-use ironbark_clc::store::{Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError};
+use ironbark_clc::store::{Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError};
 use support::ADMIN;
 use tokio::task::JoinSet;
 
@@ -52,6 +52,7 @@ fn launch(number: u32) -> Launch {
             client_token: Some(format!("t{number}")),
             created: 5,
         },
+        attributes: Attributes::default(),
         instance_ids: vec![format!("i-{number:08X}")],
         tags: Vec::new(),
         digest: "d".into(),

@@ -1,4 +1,4 @@
-//! Instances that are there: show, reboot, stop, start, terminate, console.
+//! Instances that are there: show, reboot, stop, start, terminate.
 //!
 //! Stop, start and terminate write a wish and answer; `launch` tells the clusters. Reboot is no
 //! wish but an act: it is told at once, and the answer waits for the clusters' answers.
@@ -6,8 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use ironbark_wsdl::{CallError, Context, cc};
 use jiff::SignedDuration;
 use tokio::task::JoinSet;
@@ -17,16 +15,15 @@ use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
 use crate::ec2::Done;
-use crate::ec2::console::{GetConsoleOutput, GetConsoleOutputResponse};
 use crate::ec2::instances::{
-    DescribeInstances, DescribeInstancesResponse, InstanceState, RebootInstances, StartInstances, StateChange,
-    StateChanges, StopInstances, TerminateInstances,
+    DescribeInstances, DescribeInstancesResponse, RebootInstances, StartInstances, StateChange, StateChanges,
+    StopInstances, TerminateInstances,
 };
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
-use crate::lifecycle::{Act, Observed};
-use crate::store::{Change, Instance, Refused};
+use crate::lifecycle::Act;
+use crate::store::{Change, Instance, Refused, Reservation};
 
 /// Terminated instances are shown for so long, as EC2 shows them.
 const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
@@ -42,14 +39,27 @@ pub async fn describe_instances(
     mut request: DescribeInstances,
 ) -> Result<DescribeInstancesResponse, Ec2Error> {
     request.instance_ids = canonical(request.instance_ids);
-    let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
-    let all = cloud.store.reservations(caller.account, ended_since).await?;
-    let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
-    if let Some(missing) = request.instance_ids.iter().find(|id| !there(id)) {
-        return Err(Ec2Error::no_instance(missing));
-    }
+    let all = shown(&cloud, &caller, &request.instance_ids).await?;
     Ok(request
         .answer(all.iter().map(|(reservation, instances)| convert::reservation(reservation, instances)).collect()))
+}
+
+/// Everything of the caller's that is shown, in which each of `named` must be.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`.
+pub(super) async fn shown(
+    cloud: &Cloud,
+    caller: &Caller,
+    named: &[String],
+) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
+    let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
+    let all = cloud.store.reservations(caller.account.clone(), ended_since).await?;
+    let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
+    match named.iter().find(|id| !there(id)) {
+        Some(missing) => Err(Ec2Error::no_instance(missing)),
+        None => Ok(all),
+    }
 }
 
 /// Restarts instances: all of them are the caller's and running, or nothing is sent.
@@ -147,41 +157,6 @@ pub async fn start_instances(
     Ok(state_changes(&cloud, changes))
 }
 
-/// What an instance has said on its console.
-///
-/// # Errors
-/// `InvalidInstanceID.NotFound`; `Unavailable` if its cluster has not answered.
-pub async fn get_console_output(
-    cloud: Arc<Cloud>,
-    ctx: Context,
-    caller: Caller,
-    request: GetConsoleOutput,
-) -> Result<GetConsoleOutputResponse, Ec2Error> {
-    let id = ids::canonical(&request.instance_id);
-    let instance = cloud.store.instance(caller.account, id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
-    let output =
-        if instance.observed == Observed::Unseen { Vec::new() } else { console_of(&cloud, &ctx, &instance).await? };
-    Ok(GetConsoleOutputResponse { instance_id: id, timestamp: cloud.clock.now(), output })
-}
-
-/// What the cluster has of it. One that is not running may have none any more: that is no error.
-async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance) -> Result<Vec<u8>, Ec2Error> {
-    let message = cc::GetConsoleOutput { instance_id: Some(instance.id.clone()), ..cc::GetConsoleOutput::default() };
-    match tell(&cloud.clusters, ctx, &instance.cluster, message, &instance.id).await {
-        Ok(answer) => {
-            let text: String = answer.console_output.unwrap_or_default().split_whitespace().collect();
-            let bytes = STANDARD.decode(text).map_err(Ec2Error::internal)?;
-            Ok(bytes)
-        }
-        Err(CallError::Declined { .. }) if instance.state() != InstanceState::Running => Ok(Vec::new()),
-        Err(CallError::Declined { reason }) => {
-            let text = format!("Zone {} has no console output of {}: {reason}", instance.cluster, instance.id);
-            Err(Ec2Error::new(Code::UnsupportedOperation, text))
-        }
-        Err(error) => Err(unanswered(&instance.cluster, error)),
-    }
-}
-
 /// Carries a request on several instances out in the records: on all, or on none.
 async fn act(
     cloud: &Cloud,
@@ -194,8 +169,23 @@ async fn act(
     let ids = canonical(instance_ids);
     let request_id = ctx.request.to_string();
     let result = cloud.store.act(act, caller.account, ids, force, request_id, cloud.now()).await?;
-    result.map_err(|refused| match refused {
+    result.map_err(|refused| refusal(act, refused))
+}
+
+/// What the client is told of a request that the records refused.
+pub(super) fn refusal(act: Act, refused: Refused) -> Ec2Error {
+    match refused {
         Refused::NotFound(id) => Ec2Error::no_instance(&id),
+        Refused::Protected(id) => {
+            let (verb, attribute) = match act {
+                Act::Stop => ("stopped", "disableApiStop"),
+                Act::Terminate | Act::Reboot | Act::Start => ("terminated", "disableApiTermination"),
+            };
+            let text = format!(
+                "The instance '{id}' may not be {verb}. Modify its '{attribute}' instance attribute and try again."
+            );
+            Ec2Error::new(Code::OperationNotPermitted, text)
+        }
         Refused::State(id, state) => {
             let verb = match act {
                 Act::Reboot => "rebooted",
@@ -206,7 +196,7 @@ async fn act(
             let text = format!("The instance '{id}' is {} and cannot be {verb} now", state.name());
             Ec2Error::new(Code::IncorrectInstanceState, text)
         }
-    })
+    }
 }
 
 /// Rings for the launcher and shows what changed.
@@ -250,7 +240,7 @@ async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&
 }
 
 /// The ids as the records have them.
-fn canonical(given: Vec<String>) -> Vec<String> {
+pub(super) fn canonical(given: Vec<String>) -> Vec<String> {
     let mut ids: Vec<String> = Vec::with_capacity(given.len());
     for id in given {
         let id = ids::canonical(&id);

@@ -2,15 +2,18 @@
 //! snake_case. An action checks everything, then writes a wish or asks a cluster, then answers in
 //! EC2's types. It knows no door and no SQL.
 
+pub mod account;
 pub mod accounts;
 pub mod addresses;
 pub mod admin;
+pub mod attributes;
+pub mod console;
 pub mod credentials;
 pub mod images;
 pub mod instances;
 pub mod keys;
-pub mod quotas;
 pub mod run;
+pub mod status;
 pub mod trace;
 pub mod users;
 pub mod zones;

@@ -8,7 +8,6 @@ use aws_lc_rs::digest::{SHA256, digest};
 use ironbark_wsdl::Context;
 use jiff::SignedDuration;
 
-use super::quotas::too_much;
 use crate::cloud::Cloud;
 use crate::clusters::{Known, Room};
 use crate::convert;
@@ -17,7 +16,7 @@ use crate::ec2::run::{RunInstances, RunInstancesResponse};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
-use crate::store::{Idempotency, Image, Launch, Reservation, Reserved};
+use crate::store::{Attributes, Idempotency, Image, Launch, Reservation, Reserved};
 use crate::types::{Size, size};
 
 /// What a cluster said of its room is believed for so long.
@@ -57,7 +56,6 @@ pub async fn run_instances(
             Reserved::Known(known) => return repeated(&cloud, known).await,
             Reserved::IdTaken => {}
             Reserved::ClusterGone => return Err(no_zone(&order.zone)),
-            Reserved::TooMuch(excess) => return Err(too_much(&excess)),
         }
     }
     Err(Ec2Error::internal("every id that was made is taken"))
@@ -146,6 +144,7 @@ impl Order {
                 client_token: request.client_token.clone(),
                 created: now,
             },
+            attributes: Attributes::default(),
             instance_ids: (0..self.count).map(|_| ids::instance_id()).collect(),
             tags: request.tags.clone(),
             digest: digest.to_string(),

@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use ironbark_wsdl::Context;
 
+use super::instances::{canonical, shown};
 use crate::cloud::Cloud;
 use crate::clusters::Known;
+use crate::ec2::absent::NoneOf;
+use crate::ec2::offerings::{
+    DescribeInstanceCreditSpecifications, DescribeInstanceTypeOfferings, DescribeInstanceTypeOfferingsResponse,
+    LocationType, Offering,
+};
 use crate::ec2::types::{Availability, DescribeInstanceTypes, DescribeInstanceTypesResponse, InstanceType};
 use crate::ec2::zones::{
     Capacity, DescribeAvailabilityZones, DescribeAvailabilityZonesResponse, DescribeRegions, DescribeRegionsResponse,
     Region, Zone, ZoneState,
 };
-use crate::error::Ec2Error;
+use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::types::SIZES;
 
@@ -33,6 +39,47 @@ pub async fn describe_availability_zones(
         capacity: capacity(&known),
     };
     request.answer(caller.is_administrator(), cloud.clusters.all_known().into_iter().map(zone).collect())
+}
+
+/// Which instance types are offered where: every type in the cloud, and in each of its zones.
+///
+/// # Errors
+/// None: what is asked for was checked when the request was read.
+pub async fn describe_instance_type_offerings(
+    cloud: Arc<Cloud>,
+    _: Context,
+    _: Caller,
+    request: DescribeInstanceTypeOfferings,
+) -> Result<DescribeInstanceTypeOfferingsResponse, Ec2Error> {
+    let locations = match request.location_type {
+        LocationType::Region => vec![cloud.settings.region.clone()],
+        LocationType::AvailabilityZone | LocationType::AvailabilityZoneId => cloud.clusters.names(),
+    };
+    let at = |location: &String| {
+        let location = location.clone();
+        SIZES.map(move |size| Offering { instance_type: size.name.to_string(), location: location.clone() })
+    };
+    Ok(request.answer(locations.iter().flat_map(at).collect()))
+}
+
+/// The processor credits of burstable instances: there are none.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; `UnsupportedOperation` for one that is there.
+pub async fn describe_instance_credit_specifications(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: DescribeInstanceCreditSpecifications,
+) -> Result<NoneOf, Ec2Error> {
+    shown(&cloud, &caller, &canonical(request.instance_ids.clone())).await?;
+    match request.instance_ids.first() {
+        None => Ok(NoneOf("instanceCreditSpecificationSet")),
+        Some(id) => {
+            let text = format!("The instance '{id}' is of no burstable type, so it has no processor credits");
+            Err(Ec2Error::new(Code::UnsupportedOperation, text))
+        }
+    }
 }
 
 fn available(known: &Known) -> bool {

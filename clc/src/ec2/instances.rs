@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
-use super::{Done, Page, Tag, ids};
+use super::{Done, Page, Tag, ids, monitoring};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -42,7 +42,7 @@ impl InstanceState {
         self.entry().1
     }
 
-    fn write(self, element: &str, w: &mut Writer) {
+    pub(super) fn write(self, element: &str, w: &mut Writer) {
         w.element(element, |w| {
             w.number("code", self.code());
             w.text("name", self.name());
@@ -67,7 +67,7 @@ pub struct Group {
 
 impl Group {
     /// Writes `groupSet`. Before 2011-01-01 `groupId` held the *name*.
-    fn write_set(groups: &[Group], w: &mut Writer) {
+    pub(super) fn write_set(groups: &[Group], w: &mut Writer) {
         let named = !w.version().at_least("2011-01-01");
         w.set("groupSet", groups, |w, group| {
             w.text("groupId", if named { &group.name } else { &group.id });
@@ -125,6 +125,8 @@ pub struct Instance {
     pub root_device_type: RootDevice,
     pub root_device_name: Option<String>,
     pub client_token: Option<String>,
+    /// True if it is wished to be monitored.
+    pub monitored: bool,
     pub tags: Vec<Tag>,
 }
 
@@ -166,7 +168,7 @@ impl Instance {
         });
         w.optional("kernelId", self.kernel_id.as_deref());
         w.optional("ramdiskId", self.ramdisk_id.as_deref());
-        w.element("monitoring", |w| w.text("state", "disabled"));
+        w.element("monitoring", |w| w.text("state", monitoring::state(self.monitored)));
         w.optional("privateIpAddress", self.private_ip_address.as_deref());
         w.optional("ipAddress", self.ip_address.as_deref());
         w.query_only(|w| Group::write_set(&reservation.groups, w));
@@ -240,7 +242,7 @@ impl Filtered for Placed<'_> {
             "architecture" => |it| one(&it.instance.architecture),
             "launch-time" => |it| one(format!("{:.3}", it.instance.launch_time)),
             "launch-index" => |it| one(it.instance.launch_index),
-            "monitoring-state" => |_| one("disabled"),
+            "monitoring-state" => |it| one(monitoring::state(it.instance.monitored)),
             "root-device-type" => |it| one(it.instance.root_device_type.name()),
             "root-device-name" => |it| maybe(&it.instance.root_device_name),
             "hypervisor" => |_| one("kvm"),

@@ -2,18 +2,24 @@
 //! the EC2 contract. Reading them from parameters and writing them as XML is here; what they do is
 //! in `actions`. Nothing here knows the store, the clusters, or a door.
 
+pub mod absent;
+pub mod account;
 pub mod addresses;
 pub mod admin;
+pub mod attributes;
 pub mod console;
 pub mod filters;
 pub mod ids;
 pub mod images;
 pub mod instances;
 pub mod keys;
+pub mod monitoring;
+pub mod offerings;
 pub mod page;
 pub mod run;
 #[cfg(test)]
 pub mod samples;
+pub mod status;
 pub mod tags;
 pub mod types;
 mod version;

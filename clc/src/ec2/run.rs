@@ -103,20 +103,26 @@ fn refuse_unsupported(params: &Params) -> Result<(), Ec2Error> {
     Ok(())
 }
 
-/// `UserData` is base64 through both doors; MIME line breaks and missing padding are let pass.
 fn user_data(params: &Params) -> Result<Option<Vec<u8>>, Ec2Error> {
-    let Some(text) = params.optional("UserData") else { return Ok(None) };
+    params.optional("UserData").map(|text| decoded_user_data("UserData", text)).transpose()
+}
+
+/// User data is base64 through both doors; MIME line breaks and missing padding are let pass.
+///
+/// # Errors
+/// `InvalidParameterValue`.
+pub(super) fn decoded_user_data(parameter: &str, text: &str) -> Result<Vec<u8>, Ec2Error> {
     let compact: String = text.chars().filter(|c| !c.is_whitespace()).collect();
     let padded = format!("{compact}{}", &"==="[..(4 - compact.len() % 4) % 4]);
     // User data may hold secrets: it is never echoed.
     let refused = |problem: &str| {
-        Ec2Error::new(Code::InvalidParameterValue, format!("Value for parameter UserData is invalid. {problem}"))
+        Ec2Error::new(Code::InvalidParameterValue, format!("Value for parameter {parameter} is invalid. {problem}"))
     };
     let bytes = STANDARD.decode(padded).map_err(|_| refused("It must be base64."))?;
     if bytes.len() > MAX_USER_DATA {
         return Err(refused(&format!("It is limited to {MAX_USER_DATA} bytes and has {}.", bytes.len())));
     }
-    Ok(Some(bytes))
+    Ok(bytes)
 }
 
 /// At most 64 ASCII characters (EC2's rule).

@@ -4,10 +4,13 @@
 use jiff::Timestamp;
 
 use super::Done;
-use super::console::{GetConsoleOutput, GetConsoleOutputResponse};
+use super::absent::*;
+use super::attributes::*;
+use super::console::*;
 use super::images::*;
 use super::instances::*;
 use super::keys::*;
+use super::monitoring::*;
 use super::run::{RunInstances, RunInstancesResponse};
 use super::tags::Tag;
 use super::types::*;
@@ -56,6 +59,7 @@ fn instance(full: bool) -> Instance {
         root_device_type: RootDevice::InstanceStore,
         root_device_name: only("/dev/sda1"),
         client_token: only("token-1"),
+        monitored: full,
         tags: if full { vec![Tag { key: "Name".into(), value: NASTY.into() }] } else { Vec::new() },
     }
 }
@@ -107,6 +111,23 @@ sampled! {
     TerminateInstances => change(), StateChanges(Vec::new());
     StopInstances => change(), StateChanges(Vec::new());
     StartInstances => change(), StateChanges(Vec::new());
+    ModifyInstanceAttribute => Done, Done;
+    ResetInstanceAttribute => Done, Done;
+    DescribeInstanceAttribute => attribute(Attribute::UserData, AttributeValue::Bytes(b"hi".to_vec())),
+        attribute(Attribute::Kernel, AttributeValue::Text(None));
+    MonitorInstances => monitorings(true), monitorings(true);
+    UnmonitorInstances => monitorings(false), monitorings(false);
+    GetPasswordData => password("cGFzcw=="), password("");
+    DescribeVpcs => none::<DescribeVpcs>(), none::<DescribeVpcs>();
+    DescribeSubnets => none::<DescribeSubnets>(), none::<DescribeSubnets>();
+    DescribeVolumes => none::<DescribeVolumes>(), none::<DescribeVolumes>();
+    DescribeSnapshots => none::<DescribeSnapshots>(), none::<DescribeSnapshots>();
+    DescribeSpotInstanceRequests => none::<DescribeSpotInstanceRequests>(), none::<DescribeSpotInstanceRequests>();
+    DescribeReservedInstances => none::<DescribeReservedInstances>(), none::<DescribeReservedInstances>();
+    DescribeReservedInstancesOfferings =>
+        none::<DescribeReservedInstancesOfferings>(), none::<DescribeReservedInstancesOfferings>();
+    DescribePlacementGroups => none::<DescribePlacementGroups>(), none::<DescribePlacementGroups>();
+    DescribeBundleTasks => none::<DescribeBundleTasks>(), none::<DescribeBundleTasks>();
     DeregisterImage => Done, Done;
     DeleteKeyPair => Done, Done;
     GetConsoleOutput => console(b"hello\r\n\x1b[1m\xff"), console(b"");
@@ -118,6 +139,22 @@ sampled! {
     DescribeAvailabilityZones => zones(vec![zone()]), zones(Vec::new());
     DescribeRegions => regions(true), regions(false);
     DescribeInstanceTypes => types(true), types(false);
+}
+
+fn attribute(attribute: Attribute, value: AttributeValue) -> DescribeInstanceAttributeResponse {
+    DescribeInstanceAttributeResponse { instance_id: "i-1A2B3C4D".into(), attribute, value }
+}
+
+fn monitorings(on: bool) -> Monitorings {
+    Monitorings(vec![("i-1A2B3C4D".into(), on)])
+}
+
+fn password(data: &str) -> GetPasswordDataResponse {
+    GetPasswordDataResponse { instance_id: "i-1A2B3C4D".into(), timestamp: noon(), password_data: data.into() }
+}
+
+fn none<K: Absent>() -> NoneOf {
+    NoneOf(K::SET)
 }
 
 fn console(output: &[u8]) -> GetConsoleOutputResponse {

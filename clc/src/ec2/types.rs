@@ -36,7 +36,19 @@ impl Filtered for InstanceType {
             "memory-info.size-in-mib" => |it| vec![it.memory_mb.to_string()],
             "current-generation" => |_| vec!["true".to_string()],
             "processor-info.supported-architecture" => |_| vec!["x86_64".to_string()],
-            "bare-metal" | "free-tier-eligible" | "burstable-performance-supported" => |_| vec!["false".to_string()],
+            "vcpu-info.default-cores" => |it| vec![it.cores.to_string()],
+            "vcpu-info.default-threads-per-core" => |_| vec!["1".to_string()],
+            "instance-storage-info.total-size-in-gb" => |it| vec![it.disk_gb.to_string()],
+            "hypervisor" => |_| vec!["kvm".to_string()],
+            "bare-metal"
+            | "free-tier-eligible"
+            | "burstable-performance-supported"
+            | "hibernation-supported"
+            | "auto-recovery-supported"
+            | "dedicated-hosts-supported" => |_| vec!["false".to_string()],
+            "ebs-info.ebs-optimized-support" | "ebs-info.encryption-support" | "ebs-info.nvme-support" => {
+                |_| vec!["unsupported".to_string()]
+            }
             "instance-storage-supported" => |_| vec!["true".to_string()],
             "supported-virtualization-type" => |_| vec!["hvm".to_string()],
             "supported-root-device-type" => |_| vec!["instance-store".to_string()],
@@ -64,11 +76,17 @@ impl Action for DescribeInstanceTypes {
     type Response = DescribeInstanceTypesResponse;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        let names = params.list("InstanceType");
+        let page = Page::parse(params)?;
+        if !names.is_empty() && page.max_results.is_some() {
+            let text = "The parameter InstanceType cannot be used with the parameter MaxResults";
+            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
+        }
         Ok(Self {
-            names: params.list("InstanceType"),
+            names,
             availability: params.boolean("Availability")?.unwrap_or(false),
             filters: Filters::parse::<InstanceType>(params)?,
-            page: Page::parse(params)?,
+            page,
         })
     }
 }
@@ -126,12 +144,25 @@ impl InstanceType {
         w.boolean("bareMetal", false);
         w.text("hypervisor", "kvm");
         w.element("processorInfo", |w| w.texts("supportedArchitectures", ["x86_64"]));
-        w.element("vCpuInfo", |w| w.number("defaultVCpus", i64::from(self.cores)));
+        w.element("vCpuInfo", |w| {
+            w.number("defaultVCpus", i64::from(self.cores));
+            w.number("defaultCores", i64::from(self.cores));
+            w.number("defaultThreadsPerCore", 1);
+        });
         w.element("memoryInfo", |w| w.number("sizeInMiB", i64::from(self.memory_mb)));
         w.boolean("instanceStorageSupported", true);
         w.element("instanceStorageInfo", |w| w.number("totalSizeInGB", i64::from(self.disk_gb)));
+        w.element("ebsInfo", |w| {
+            for ability in ["ebsOptimizedSupport", "encryptionSupport", "nvmeSupport"] {
+                w.text(ability, "unsupported");
+            }
+        });
+        w.boolean("hibernationSupported", false);
         // terraform asks on if this is true.
         w.boolean("burstablePerformanceSupported", false);
+        w.boolean("dedicatedHostsSupported", false);
+        w.boolean("autoRecoverySupported", false);
+        w.texts("supportedBootModes", ["legacy-bios"]);
     }
 
     fn write_eucalyptus(&self, availability: bool, w: &mut Writer) {

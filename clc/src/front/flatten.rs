@@ -1,7 +1,8 @@
 //! SOAP bodies as parameters: walks the canonical, verified body once and names every leaf as the
 //! Query door would (`instancesSet/item/instanceId` is `InstanceId.1`), so that each action is
 //! parsed once. The rules: a name's first letter is upper-cased, levels are joined by dots, `item`
-//! is a number; and one table of the names that are irregular.
+//! is a number; one table of the names that are irregular; and the attribute that a request describes
+//! or resets, which it names by an empty element, is the parameter `Attribute`.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
@@ -44,6 +45,12 @@ const IRREGULAR: &[Irregular] = &[
     list("snapshotSet", "snapshotId", "SnapshotId"),
     list("restorableBySet", "user", "RestorableBy"),
     list("bundlesSet", "bundleId", "BundleId"),
+    list("vpcSet", "vpcId", "VpcId"),
+    list("subnetSet", "subnetId", "SubnetId"),
+    list("placementGroupSet", "groupName", "GroupName"),
+    list("reservedInstancesSet", "reservedInstancesId", "ReservedInstancesId"),
+    list("reservedInstancesOfferingsSet", "reservedInstancesOfferingId", "ReservedInstancesOfferingId"),
+    list("spotInstanceRequestIdSet", "spotInstanceRequestId", "SpotInstanceRequestId"),
     list("valueSet", "value", "Value"),
     list("userData", "data", "UserData"),
     renamed("filterSet", "Filter"),
@@ -62,11 +69,20 @@ struct Level {
     text: String,
     /// True if it has elements in it.
     parent: bool,
+    /// True of a request in which an empty element names an attribute.
+    names_attribute: bool,
 }
 
 impl Level {
     fn new(name: Option<String>, value: Option<&'static str>) -> Self {
-        Self { name, value, items: 0, text: String::new(), parent: false }
+        Self { name, value, items: 0, text: String::new(), parent: false, names_attribute: false }
+    }
+
+    /// The level of the request itself.
+    fn root(local: &str) -> Self {
+        let names_attribute =
+            local.ends_with("Attribute") && ["Describe", "Reset"].iter().any(|verb| local.starts_with(verb));
+        Self { names_attribute, ..Self::new(None, None) }
     }
 
     /// The level of the child `local`.
@@ -105,7 +121,7 @@ pub(super) fn flatten(body: &str) -> Result<Params, Ec2Error> {
             Event::Start(start) => {
                 let level = match levels.last_mut() {
                     Some(parent) => parent.child(local_name(start.name().as_ref())?),
-                    None => Level::new(None, None),
+                    None => Level::root(local_name(start.name().as_ref())?),
                 };
                 levels.push(level);
             }
@@ -116,7 +132,14 @@ pub(super) fn flatten(body: &str) -> Result<Params, Ec2Error> {
             }
             Event::Text(text) => put(&mut levels, &text.xml10_content()),
             Event::GeneralRef(reference) => put(&mut levels, &resolve(&reference)?),
-            Event::End(_) => {
+            Event::End(end) => {
+                if let [root, leaf] = &levels[..]
+                    && root.names_attribute
+                    && !leaf.parent
+                    && leaf.text.is_empty()
+                {
+                    params.insert("Attribute", local_name(end.name().as_ref())?)?;
+                }
                 let names: Vec<&str> = levels.iter().filter_map(|level| level.name.as_deref()).collect();
                 let name = names.join(".");
                 if let Some(leaf) = levels.pop()
@@ -215,6 +238,19 @@ mod tests {
         check(
             "<D><keyName>a&amp;b&#xD;\n</keyName><instancesSet></instancesSet><kernelId></kernelId></D>",
             &[("KeyName", "a&b\r\n")],
+        );
+    }
+
+    #[test]
+    fn an_empty_element_names_the_attribute() {
+        check(
+            "<ResetImageAttribute><imageId>emi-1</imageId><launchPermission></launchPermission></ResetImageAttribute>",
+            &[("Attribute", "launchPermission"), ("ImageId", "emi-1")],
+        );
+        check(
+            "<ModifyImageAttribute><imageId>emi-1</imageId><launchPermission><add><item><group>all</group></item></add>\
+             </launchPermission></ModifyImageAttribute>",
+            &[("ImageId", "emi-1"), ("LaunchPermission.Add.1.Group", "all")],
         );
     }
 

@@ -50,6 +50,11 @@ impl Params {
         self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
+    /// The value of a parameter as it was given, even if it is empty: for values that are cleared so.
+    pub fn given(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+
     /// The value of a parameter; an empty one counts as absent, because SOAP toolkits and shells
     /// send empty fields for what was not given. `InstanceId.1` is accepted for `InstanceId`,
     /// as boto 2 sends it where one id is expected.

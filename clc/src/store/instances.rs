@@ -7,6 +7,7 @@ use super::reservations::Reservation;
 use super::tags::tags_of;
 use super::{Store, StoreError};
 use crate::ec2::Tag;
+use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState;
 use crate::lifecycle::{self, Due, Observed, Wish};
 
@@ -23,6 +24,32 @@ impl Reason {
     /// A reason of that code.
     pub fn new(code: &str, text: impl Into<String>) -> Self {
         Self { code: code.to_string(), text: text.into() }
+    }
+}
+
+/// What an owner sets of an instance without changing what runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Attributes {
+    /// It cannot be terminated over the API.
+    pub disable_api_termination: bool,
+    /// It cannot be stopped over the API.
+    pub disable_api_stop: bool,
+    /// What becomes of it when its guest turns itself off.
+    pub shutdown_behavior: ShutdownBehavior,
+    /// It is wished to be monitored.
+    pub monitored: bool,
+}
+
+impl Attributes {
+    fn of(row: &Row<'_>) -> Result<Self, StoreError> {
+        let behavior: String = row.get("shutdown_behavior")?;
+        let unknown = || StoreError::Corrupt(format!("'{behavior}' is no shutdown behavior"));
+        Ok(Self {
+            disable_api_termination: row.get("disable_api_termination")?,
+            disable_api_stop: row.get("disable_api_stop")?,
+            shutdown_behavior: ShutdownBehavior::named(&behavior).ok_or_else(unknown)?,
+            monitored: row.get("monitored")?,
+        })
     }
 }
 
@@ -67,6 +94,8 @@ pub struct Instance {
     pub since: i64,
     /// When it was terminated.
     pub ended: Option<i64>,
+    /// What its owner set of it.
+    pub attributes: Attributes,
     /// Its owner's labels.
     pub tags: Vec<Tag>,
 }
@@ -107,6 +136,7 @@ impl Instance {
             launched: row.get("launched")?,
             since: row.get("since")?,
             ended: row.get("ended")?,
+            attributes: Attributes::of(row)?,
             tags: Vec::new(),
         })
     }
@@ -183,11 +213,12 @@ pub(super) fn insert_instance(
     of: &Reservation,
     id: &str,
     launch_index: u32,
+    attributes: Attributes,
 ) -> Result<(), StoreError> {
     tx.prepare_cached(
         "INSERT INTO instances (instance_id, reservation_id, launch_index, owner, cluster, wish, observed, request_id,
-             launched, since)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9)",
+             launched, since, disable_api_termination, disable_api_stop, shutdown_behavior, monitored)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?9, ?10, ?11, ?12, ?13)",
     )?
     .execute(params![
         id,
@@ -199,6 +230,10 @@ pub(super) fn insert_instance(
         Observed::Unseen.name(),
         of.request_id,
         of.created,
+        attributes.disable_api_termination,
+        attributes.disable_api_stop,
+        attributes.shutdown_behavior.name(),
+        attributes.monitored,
     ])?;
     Ok(())
 }
@@ -208,7 +243,8 @@ pub(super) fn save(tx: &Connection, instance: &Instance) -> Result<(), StoreErro
     tx.prepare_cached(
         "UPDATE instances SET wish = ?2, observed = ?3, force = ?4, epoch = ?5, request_id = ?6, reason_code = ?7,
              reason_text = ?8, node = ?9, private_ip = ?10, public_ip = ?11, boot_count = ?12, last_reboot = ?13,
-             since = ?14, ended = ?15
+             since = ?14, ended = ?15, disable_api_termination = ?16, disable_api_stop = ?17, shutdown_behavior = ?18,
+             monitored = ?19
          WHERE instance_id = ?1",
     )?
     .execute(params![
@@ -227,6 +263,10 @@ pub(super) fn save(tx: &Connection, instance: &Instance) -> Result<(), StoreErro
         instance.last_reboot,
         instance.since,
         instance.ended,
+        instance.attributes.disable_api_termination,
+        instance.attributes.disable_api_stop,
+        instance.attributes.shutdown_behavior.name(),
+        instance.attributes.monitored,
     ])?;
     Ok(())
 }

@@ -2,7 +2,7 @@
 //! `lifecycle`; here they are applied to rows, each use-case in one transaction, so that a wish and
 //! a report that come at the same moment cannot overwrite each other.
 
-use super::instances::{Instance, Reason, by_id, owned, save};
+use super::instances::{Attributes, Instance, Reason, by_id, owned, save};
 use super::{Store, StoreError};
 use crate::ec2::instances::InstanceState;
 use crate::lifecycle::{self, Absence, Act, Due, Observed, Verdict, Wish};
@@ -46,6 +46,8 @@ pub enum Refused {
     NotFound(String),
     /// It is in a state in which this is not possible.
     State(String, InstanceState),
+    /// Its owner has set that this is not to be.
+    Protected(String),
 }
 
 impl Instance {
@@ -62,6 +64,15 @@ impl Instance {
             InstanceState::Pending | InstanceState::Running | InstanceState::ShuttingDown => None,
             InstanceState::Stopping | InstanceState::Stopped => None,
         };
+    }
+
+    /// True if its owner has set that a request is not to be carried out.
+    fn is_protected(&self, act: Act) -> bool {
+        match act {
+            Act::Terminate => self.attributes.disable_api_termination,
+            Act::Stop => self.attributes.disable_api_stop,
+            Act::Reboot | Act::Start => false,
+        }
     }
 
     /// What its owner's new wish makes of the record.
@@ -84,7 +95,7 @@ impl Instance {
     /// What its cluster's report makes of the record.
     fn take(&mut self, report: &Report, now: i64) {
         let was_over = self.state() == InstanceState::Terminated;
-        let seen = lifecycle::observe(self.wish, self.observed, report.observed);
+        let seen = lifecycle::observe(self.wish, self.observed, report.observed, self.attributes.shutdown_behavior);
         self.move_to(seen.wish, seen.observed, now);
         let is_over = self.state() == InstanceState::Terminated;
         if seen.by_guest {
@@ -138,6 +149,7 @@ impl Store {
                 let Some(instance) = owned(tx, &owner, &id)? else { return Ok(Err(Refused::NotFound(id))) };
                 match lifecycle::admit(act, instance.wish, instance.observed) {
                     Verdict::Refuse => return Ok(Err(Refused::State(id, instance.state()))),
+                    Verdict::Go(_) if instance.is_protected(act) => return Ok(Err(Refused::Protected(id))),
                     Verdict::Go(wish) => admitted.push((instance, Some(wish))),
                     Verdict::Stay => admitted.push((instance, None)),
                 }
@@ -153,6 +165,31 @@ impl Store {
                 changes.push(Change { instance, before, after });
             }
             Ok(Ok(changes))
+        })
+        .await
+    }
+
+    /// Sets what an owner may set of instances: of all of them, or of none.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn set_attributes(
+        &self,
+        owner: String,
+        ids: Vec<String>,
+        set: impl Fn(&mut Attributes) + Send + 'static,
+    ) -> Result<Result<Vec<Instance>, Refused>, StoreError> {
+        self.write(move |tx| {
+            let mut found = Vec::with_capacity(ids.len());
+            for id in ids {
+                let Some(instance) = owned(tx, &owner, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+                found.push(instance);
+            }
+            for instance in &mut found {
+                set(&mut instance.attributes);
+                save(tx, instance)?;
+            }
+            Ok(Ok(found))
         })
         .await
     }

@@ -3,8 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::instances::{Instance, insert_instance, instances_of};
-use super::quotas::{Excess, Quantity, excess};
+use super::instances::{Attributes, Instance, insert_instance, instances_of};
 use super::tags::add_tags;
 use super::{Store, StoreError};
 use crate::ec2::Tag;
@@ -63,6 +62,8 @@ pub struct Launch {
     pub reservation: Reservation,
     /// Ids of the instances, in the order of their launch index.
     pub instance_ids: Vec<String>,
+    /// What is set of each of them.
+    pub attributes: Attributes,
     /// Labels for each of them.
     pub tags: Vec<Tag>,
     /// SHA-256 of the request's parameters: tells a repeated request from another one.
@@ -80,8 +81,6 @@ pub enum Reserved {
     IdTaken,
     /// The cluster was deregistered meanwhile.
     ClusterGone,
-    /// It would be more than its owner may have.
-    TooMuch(Excess),
 }
 
 /// What a client token says about a request.
@@ -157,15 +156,6 @@ impl Store {
             if !there("SELECT 1 FROM clusters WHERE name = ?1", &reservation.cluster)? {
                 return Ok(Reserved::ClusterGone);
             }
-            let count = u32::try_from(launch.instance_ids.len()).unwrap_or(u32::MAX);
-            let asked = [
-                (Quantity::Instances, count),
-                (Quantity::Cores, count.saturating_mul(reservation.cores)),
-                (Quantity::MemoryMb, count.saturating_mul(reservation.memory_mb)),
-            ];
-            if let Some(excess) = excess(tx, &reservation.owner, &asked)? {
-                return Ok(Reserved::TooMuch(excess));
-            }
             let mut taken = there("SELECT 1 FROM reservations WHERE reservation_id = ?1", &reservation.id)?;
             for id in &launch.instance_ids {
                 taken |= there("SELECT 1 FROM instances WHERE instance_id = ?1", id)?;
@@ -175,7 +165,7 @@ impl Store {
             }
             insert_reservation(tx, reservation)?;
             for (index, id) in (0..).zip(&launch.instance_ids) {
-                insert_instance(tx, reservation, id, index)?;
+                insert_instance(tx, reservation, id, index, launch.attributes)?;
                 add_tags(tx, id, &launch.tags)?;
             }
             if let Some(token) = &reservation.client_token {

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, ATTRIBUTES];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -247,17 +247,12 @@ ALTER TABLE requests ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
 UPDATE requests SET account_id = coalesce((SELECT a.account_id FROM accounts a WHERE a.name = user_name), '');
 ";
 
-/// What accounts may have. account_id: an account's, or `default`; most: NULL for as much as there is.
-const QUOTAS: &str = "
-CREATE TABLE quotas (
-    account_id TEXT NOT NULL,
-    quantity   TEXT NOT NULL,
-    most       INTEGER,
-    PRIMARY KEY (account_id, quantity)
-) STRICT, WITHOUT ROWID;
-CREATE TRIGGER quotas_of_account AFTER DELETE ON accounts BEGIN
-    DELETE FROM quotas WHERE account_id = old.account_id;
-END;
+/// What an owner sets of an instance without changing what runs. shutdown_behavior: EC2's words.
+const ATTRIBUTES: &str = "
+ALTER TABLE instances ADD COLUMN disable_api_termination INTEGER NOT NULL DEFAULT 0 CHECK (disable_api_termination IN (0, 1));
+ALTER TABLE instances ADD COLUMN disable_api_stop INTEGER NOT NULL DEFAULT 0 CHECK (disable_api_stop IN (0, 1));
+ALTER TABLE instances ADD COLUMN shutdown_behavior TEXT NOT NULL DEFAULT 'stop' CHECK (shutdown_behavior IN ('stop', 'terminate'));
+ALTER TABLE instances ADD COLUMN monitored INTEGER NOT NULL DEFAULT 0 CHECK (monitored IN (0, 1));
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -19,11 +19,14 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use super::*;
+use crate::ec2::absent::*;
 use crate::ec2::admin::DescribeClusters;
-use crate::ec2::console::GetConsoleOutput;
+use crate::ec2::attributes::{DescribeInstanceAttribute, ModifyInstanceAttribute, ResetInstanceAttribute};
+use crate::ec2::console::{GetConsoleOutput, GetPasswordData};
 use crate::ec2::images::{DeregisterImage, DescribeImages, RegisterImage};
 use crate::ec2::instances::{DescribeInstances, RebootInstances, StartInstances, StopInstances, TerminateInstances};
 use crate::ec2::keys::{CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair};
+use crate::ec2::monitoring::{MonitorInstances, UnmonitorInstances};
 use crate::ec2::run::RunInstances;
 use crate::ec2::samples::Sampled;
 use crate::ec2::types::DescribeInstanceTypes;
@@ -90,6 +93,21 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<StopInstances>)
         .on(sample::<StartInstances>)
         .on(sample::<GetConsoleOutput>)
+        .on(sample::<DescribeInstanceAttribute>)
+        .on(sample::<ModifyInstanceAttribute>)
+        .on(sample::<ResetInstanceAttribute>)
+        .on(sample::<MonitorInstances>)
+        .on(sample::<UnmonitorInstances>)
+        .on(sample::<GetPasswordData>)
+        .on(sample::<DescribeVpcs>)
+        .on(sample::<DescribeSubnets>)
+        .on(sample::<DescribeVolumes>)
+        .on(sample::<DescribeSnapshots>)
+        .on(sample::<DescribeSpotInstanceRequests>)
+        .on(sample::<DescribeReservedInstances>)
+        .on(sample::<DescribeReservedInstancesOfferings>)
+        .on(sample::<DescribePlacementGroups>)
+        .on(sample::<DescribeBundleTasks>)
         .on(sample::<RegisterImage>)
         .on(sample::<DescribeImages>)
         .on(sample::<DeregisterImage>)

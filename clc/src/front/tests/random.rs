@@ -43,14 +43,15 @@ proptest! {
     }
 
     #[test]
-    fn users_get_an_answer(action in 0_usize..18, names in proptest::collection::vec((0_usize..14, rough()), 0..8)) {
+    fn users_get_an_answer(number in 0_usize..1000, names in proptest::collection::vec((0_usize..14, rough()), 0..8)) {
         const NAMES: [&str; 14] = [
             "InstanceId.1", "InstanceId", "ImageId", "MinCount", "MaxCount", "KeyName", "UserData", "MaxResults",
             "NextToken", "Filter.1.Name", "Filter.1.Value.1", "PublicKeyMaterial", "ImageLocation", "DryRun",
         ];
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let stand = stand("2026-11-20T09:00:00Z", false);
-        let action = actions().names(Door::Query)[action];
+        let action = actions().names(Door::Query);
+        let action = action[number % action.len()];
         let mut pairs = vec![("Action", action)];
         for (name, value) in &names {
             if pairs.iter().all(|(other, _)| other != &NAMES[*name]) {

@@ -1,0 +1,212 @@
+//! The attributes of instances. What the cloud itself keeps (protection, shutdown behavior, whether
+//! it is monitored) is changed at once; what a node made of the launch stays as it is, and a client
+//! that wants it otherwise is told so.
+
+use std::sync::Arc;
+
+use ironbark_wsdl::Context;
+
+use super::instances::{canonical, refusal};
+use crate::cloud::Cloud;
+use crate::convert;
+use crate::ec2::Done;
+use crate::ec2::attributes::{
+    Attribute, AttributeChange, AttributeValue, DescribeInstanceAttribute, DescribeInstanceAttributeResponse,
+    ModifyInstanceAttribute, ResetInstanceAttribute, Resettable,
+};
+use crate::ec2::instances::InstanceState;
+use crate::ec2::monitoring::{MonitorInstances, Monitorings, UnmonitorInstances};
+use crate::error::{Code, Ec2Error};
+use crate::front::Caller;
+use crate::ids;
+use crate::lifecycle::Act;
+use crate::store::{Attributes, Instance, Reservation};
+use crate::types::size;
+
+/// One attribute of one instance.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`.
+pub async fn describe_instance_attribute(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: DescribeInstanceAttribute,
+) -> Result<DescribeInstanceAttributeResponse, Ec2Error> {
+    let (of, instance) = owned(&cloud, &caller, &request.instance_id).await?;
+    let set = instance.attributes;
+    let text = |text: &str| AttributeValue::Text(Some(text.to_string()));
+    let id = |image: &Option<(String, String)>| AttributeValue::Text(image.as_ref().map(|(id, _)| id.clone()));
+    let value = match request.attribute {
+        Attribute::InstanceType => text(&of.type_name),
+        Attribute::Kernel => id(&of.kernel),
+        Attribute::Ramdisk => id(&of.ramdisk),
+        Attribute::UserData => AttributeValue::Bytes(of.user_data),
+        Attribute::DisableApiTermination => AttributeValue::Boolean(set.disable_api_termination),
+        Attribute::DisableApiStop => AttributeValue::Boolean(set.disable_api_stop),
+        Attribute::InstanceInitiatedShutdownBehavior => text(set.shutdown_behavior.name()),
+        Attribute::RootDeviceName => AttributeValue::Text(of.root_device_name),
+        Attribute::GroupSet => {
+            AttributeValue::Groups(of.groups.iter().map(|name| convert::group(&of.owner, name)).collect())
+        }
+        // What this cloud does not do.
+        Attribute::SourceDestCheck | Attribute::EbsOptimized => AttributeValue::Boolean(false),
+        Attribute::EnaSupport | Attribute::EnclaveOptions => AttributeValue::Boolean(false),
+        Attribute::SriovNetSupport => AttributeValue::Text(None),
+        Attribute::BlockDeviceMapping | Attribute::ProductCodes => AttributeValue::Nothing,
+    };
+    Ok(DescribeInstanceAttributeResponse { instance_id: instance.id, attribute: request.attribute, value })
+}
+
+/// Changes one attribute of one instance.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; `IncorrectInstanceState` for what EC2 changes of stopped instances
+/// only; `UnsupportedOperation` for what cannot be changed here.
+pub async fn modify_instance_attribute(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: ModifyInstanceAttribute,
+) -> Result<Done, Ec2Error> {
+    let (of, instance) = owned(&cloud, &caller, &request.instance_id).await?;
+    match request.change {
+        AttributeChange::DisableApiTermination(protected) => {
+            set(&cloud, &caller, instance, move |set| set.disable_api_termination = protected).await
+        }
+        AttributeChange::DisableApiStop(protected) => {
+            set(&cloud, &caller, instance, move |set| set.disable_api_stop = protected).await
+        }
+        AttributeChange::InstanceInitiatedShutdownBehavior(behavior) => {
+            set(&cloud, &caller, instance, move |set| set.shutdown_behavior = behavior).await
+        }
+        AttributeChange::InstanceType(name) if size(&name).is_none() => {
+            let shown: String = name.chars().take(60).collect();
+            let text = format!("Invalid value '{shown}' for InstanceType.");
+            Err(Ec2Error::new(Code::InvalidInstanceAttributeValue, text))
+        }
+        AttributeChange::InstanceType(name) => launched(&instance, "instanceType", name == of.type_name),
+        AttributeChange::Kernel(id) => launched(&instance, "kernel", is(&id, of.kernel.as_ref())),
+        AttributeChange::Ramdisk(id) => launched(&instance, "ramdisk", is(&id, of.ramdisk.as_ref())),
+        AttributeChange::UserData(bytes) => launched(&instance, "userData", bytes == of.user_data),
+        AttributeChange::SourceDestCheck(on) => absent(!on, "sourceDestCheck"),
+        AttributeChange::EbsOptimized(on) => absent(!on, "ebsOptimized"),
+        AttributeChange::EnaSupport(on) => absent(!on, "enaSupport"),
+        AttributeChange::SriovNetSupport(_) => absent(false, "sriovNetSupport"),
+        AttributeChange::Groups(_) => Err(Ec2Error::new(
+            Code::InvalidParameterCombination,
+            "You may only modify the groupSet of an instance in a VPC; this cloud has none, so groups are chosen at launch",
+        )),
+        AttributeChange::BlockDeviceMapping => Err(Ec2Error::new(
+            Code::UnsupportedOperation,
+            "The instance has no disks that are volumes, so no block device mapping can be changed",
+        )),
+    }
+}
+
+/// Takes an attribute back to what the instance had at first. None of these ever changes here.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; `UnsupportedOperation` if the image has another kernel or ramdisk
+/// than the instance was launched with.
+pub async fn reset_instance_attribute(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: ResetInstanceAttribute,
+) -> Result<Done, Ec2Error> {
+    let (of, instance) = owned(&cloud, &caller, &request.instance_id).await?;
+    let images = cloud.store.images().await?;
+    let image = images.into_iter().find(|image| image.id == of.image_id);
+    let same = |own: Option<&(String, String)>, default: Option<&String>| own.map(|(id, _)| id) == default;
+    match (request.attribute, image) {
+        (Resettable::SourceDestCheck, _) | (_, None) => Ok(Done),
+        (Resettable::Kernel, Some(image)) => {
+            launched(&instance, "kernel", same(of.kernel.as_ref(), image.kernel_id.as_ref()))
+        }
+        (Resettable::Ramdisk, Some(image)) => {
+            launched(&instance, "ramdisk", same(of.ramdisk.as_ref(), image.ramdisk_id.as_ref()))
+        }
+    }
+}
+
+/// Wishes instances to be monitored.
+///
+/// # Errors
+/// `InvalidInstanceID.NotFound`; then none is.
+pub async fn monitor_instances(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: MonitorInstances,
+) -> Result<Monitorings, Ec2Error> {
+    monitor(&cloud, caller, request.instance_ids, true).await
+}
+
+/// Wishes instances not to be monitored.
+///
+/// # Errors
+/// As [`monitor_instances`].
+pub async fn unmonitor_instances(
+    cloud: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    request: UnmonitorInstances,
+) -> Result<Monitorings, Ec2Error> {
+    monitor(&cloud, caller, request.instance_ids, false).await
+}
+
+async fn monitor(cloud: &Cloud, caller: Caller, ids: Vec<String>, on: bool) -> Result<Monitorings, Ec2Error> {
+    let done = cloud.store.set_attributes(caller.account, canonical(ids), move |set| set.monitored = on).await?;
+    // Nothing but an id that is not there is refused, whatever the act.
+    let instances = done.map_err(|refused| refusal(Act::Reboot, refused))?;
+    Ok(Monitorings(instances.into_iter().map(|instance| (instance.id, instance.attributes.monitored)).collect()))
+}
+
+/// The caller's instance of that id, with its reservation.
+async fn owned(cloud: &Cloud, caller: &Caller, id: &str) -> Result<(Reservation, Instance), Ec2Error> {
+    let missing = || Ec2Error::no_instance(id);
+    let instance = cloud.store.instance(caller.account.clone(), ids::canonical(id)).await?.ok_or_else(missing)?;
+    let found = cloud.store.reservation(instance.reservation_id.clone()).await?;
+    let (reservation, _) = found.ok_or_else(missing)?;
+    Ok((reservation, instance))
+}
+
+async fn set(
+    cloud: &Cloud,
+    caller: &Caller,
+    instance: Instance,
+    change: impl Fn(&mut Attributes) + Send + 'static,
+) -> Result<Done, Ec2Error> {
+    let done = cloud.store.set_attributes(caller.account.clone(), vec![instance.id], change).await?;
+    done.map(|_| Done).map_err(|refused| refusal(Act::Reboot, refused))
+}
+
+fn is(id: &str, image: Option<&(String, String)>) -> bool {
+    image.map_or("", |(id, _)| id) == ids::canonical(id)
+}
+
+/// What was settled by the launch: EC2 changes it of stopped instances only, and our nodes keep it
+/// with the disk they made.
+fn launched(instance: &Instance, attribute: &str, same: bool) -> Result<Done, Ec2Error> {
+    if same {
+        return Ok(Done);
+    }
+    if instance.state() != InstanceState::Stopped {
+        let text = format!("The instance '{}' is not in the 'stopped' state.", instance.id);
+        return Err(Ec2Error::new(Code::IncorrectInstanceState, text));
+    }
+    let text = format!(
+        "The {attribute} of an instance is settled by its launch in this cloud; run a new instance with another one"
+    );
+    Err(Ec2Error::new(Code::UnsupportedOperation, text))
+}
+
+/// What this cloud does not do can be switched off, and not on.
+fn absent(off: bool, attribute: &str) -> Result<Done, Ec2Error> {
+    if off {
+        return Ok(Done);
+    }
+    let text = format!("{attribute} is not supported by this cloud; leave it off");
+    Err(Ec2Error::new(Code::UnsupportedOperation, text))
+}
