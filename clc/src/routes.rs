@@ -2,8 +2,8 @@
 //! function in `actions`, and a line here.
 
 use crate::actions::{
-    account, accounts, addresses, admin, attributes, console, credentials, images, instances, keys, run, status, trace,
-    users, zones,
+    account, accounts, addresses, admin, attributes, console, credentials, images, instances, keys, quotas, run,
+    status, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -61,6 +61,8 @@ pub fn actions() -> Actions<Cloud> {
         .on(accounts::create_account)
         .on(accounts::delete_account)
         .on(accounts::describe_accounts)
+        .on(quotas::describe_quotas)
+        .on(quotas::modify_quotas)
         .on(users::create_user)
         .on(users::delete_user)
         .on(users::describe_users)

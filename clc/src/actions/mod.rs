@@ -12,6 +12,7 @@ pub mod credentials;
 pub mod images;
 pub mod instances;
 pub mod keys;
+pub mod quotas;
 pub mod run;
 pub mod status;
 pub mod trace;

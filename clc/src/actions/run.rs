@@ -8,6 +8,7 @@ use aws_lc_rs::digest::{SHA256, digest};
 use ironbark_wsdl::Context;
 use jiff::SignedDuration;
 
+use super::quotas::too_much;
 use crate::cloud::Cloud;
 use crate::clusters::{Known, Room};
 use crate::convert;
@@ -56,6 +57,7 @@ pub async fn run_instances(
             Reserved::Known(known) => return repeated(&cloud, known).await,
             Reserved::IdTaken => {}
             Reserved::ClusterGone => return Err(no_zone(&order.zone)),
+            Reserved::TooMuch(excess) => return Err(too_much(&excess)),
         }
     }
     Err(Ec2Error::internal("every id that was made is taken"))

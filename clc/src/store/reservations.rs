@@ -4,6 +4,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::{Attributes, Instance, insert_instance, instances_of};
+use super::quotas::{Excess, Quantity, excess};
 use super::tags::add_tags;
 use super::{Store, StoreError};
 use crate::ec2::Tag;
@@ -81,6 +82,8 @@ pub enum Reserved {
     IdTaken,
     /// The cluster was deregistered meanwhile.
     ClusterGone,
+    /// It would be more than its owner may have.
+    TooMuch(Excess),
 }
 
 /// What a client token says about a request.
@@ -155,6 +158,15 @@ impl Store {
             let there = |sql: &str, id: &str| tx.prepare_cached(sql)?.exists([id]);
             if !there("SELECT 1 FROM clusters WHERE name = ?1", &reservation.cluster)? {
                 return Ok(Reserved::ClusterGone);
+            }
+            let count = u32::try_from(launch.instance_ids.len()).unwrap_or(u32::MAX);
+            let asked = [
+                (Quantity::Instances, count),
+                (Quantity::Cores, count.saturating_mul(reservation.cores)),
+                (Quantity::MemoryMb, count.saturating_mul(reservation.memory_mb)),
+            ];
+            if let Some(excess) = excess(tx, &reservation.owner, &asked)? {
+                return Ok(Reserved::TooMuch(excess));
             }
             let mut taken = there("SELECT 1 FROM reservations WHERE reservation_id = ?1", &reservation.id)?;
             for id in &launch.instance_ids {

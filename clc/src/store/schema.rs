@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, ATTRIBUTES];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -245,6 +245,19 @@ ALTER TABLE accounts DROP COLUMN admin;
 
 ALTER TABLE requests ADD COLUMN account_id TEXT NOT NULL DEFAULT '';
 UPDATE requests SET account_id = coalesce((SELECT a.account_id FROM accounts a WHERE a.name = user_name), '');
+";
+
+/// What accounts may have. account_id: an account's, or `default`; most: NULL for as much as there is.
+const QUOTAS: &str = "
+CREATE TABLE quotas (
+    account_id TEXT NOT NULL,
+    quantity   TEXT NOT NULL,
+    most       INTEGER,
+    PRIMARY KEY (account_id, quantity)
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER quotas_of_account AFTER DELETE ON accounts BEGIN
+    DELETE FROM quotas WHERE account_id = old.account_id;
+END;
 ";
 
 /// What an owner sets of an instance without changing what runs. shutdown_behavior: EC2's words.

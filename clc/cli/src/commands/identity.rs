@@ -1,4 +1,4 @@
-//! The commands of `euca admin` about who may ask: accounts, users, groups and their roles, access
+//! The commands of `euca admin` about who may ask, and for how much: accounts, quotas, users, groups and their roles, access
 //! keys and certificates. Each is one request.
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -23,6 +23,10 @@ pub enum Identity {
     },
     /// Show the accounts.
     DescribeAccounts,
+    /// Show what an account may have, and what it has.
+    DescribeQuotas(Of),
+    /// Set what an account may have; without --account the default of all accounts.
+    SetQuotas(Quotas),
     /// Make a user.
     CreateUser {
         /// Name of the user.
@@ -123,6 +127,22 @@ pub struct Membership {
     of: Of,
 }
 
+/// Each is a number, `unlimited`, or `default`; what is not given stays.
+#[derive(Args)]
+pub struct Quotas {
+    /// Instances that have not ended.
+    #[arg(long, value_name = "N")]
+    instances: Option<String>,
+    /// Their virtual cores.
+    #[arg(long, value_name = "N")]
+    cores: Option<String>,
+    /// Their memory in MB.
+    #[arg(long, value_name = "N")]
+    memory_mb: Option<String>,
+    #[command(flatten)]
+    of: Of,
+}
+
 #[derive(Clone, Copy, ValueEnum)]
 pub enum Status {
     Active,
@@ -147,6 +167,8 @@ impl Identity {
                 return listing("CreateAccount", vec![pair("AccountName", name)], new_account);
             }
             Identity::DeleteAccount { name } => ("DeleteAccount", vec![pair("AccountName", name)]),
+            Identity::DescribeQuotas(of) => return listing("DescribeQuotas", of.with(none), quotas),
+            Identity::SetQuotas(quotas) => ("ModifyQuotas", quotas.parameters()),
             Identity::CreateUser { name, group, of } => {
                 let named = [vec![pair("UserName", name)], numbered("GroupName", group)].concat();
                 ("CreateUser", of.with(named))
@@ -195,6 +217,13 @@ impl Membership {
     }
 }
 
+impl Quotas {
+    fn parameters(self) -> Parameters {
+        let given = [("Instances", self.instances), ("Cores", self.cores), ("MemoryMb", self.memory_mb)];
+        self.of.with(given.into_iter().filter_map(|(name, value)| optional(name, value)).collect())
+    }
+}
+
 impl Status {
     fn parameter(self) -> (String, String) {
         let value = match self {
@@ -211,6 +240,10 @@ fn accounts(answer: &Element) -> Vec<String> {
 
 fn new_account(answer: &Element) -> Vec<String> {
     vec![format!("ACCOUNT\t{}\t{}", answer.at("account/accountId"), answer.at("account/accountName"))]
+}
+
+fn quotas(answer: &Element) -> Vec<String> {
+    table(&["QUANTITY", "LIMIT", "USED", "SOURCE"], &rows(answer, "quotaSet", &["quantity", "limit", "used", "source"]))
 }
 
 fn users(answer: &Element) -> Vec<String> {

@@ -1,15 +1,17 @@
-//! What the cloud itself is asked for: clusters, nodes, accounts, users, credentials, traces. Query
+//! What the cloud itself is asked for: clusters, nodes, accounts, quotas, users, credentials, traces. Query
 //! only, in any version (`eucalyptus` by custom). Lists of plain fields; no action here is EC2's.
 
 mod accounts;
 mod clusters;
 mod credentials;
+mod quotas;
 mod trace;
 mod users;
 
 pub use accounts::*;
 pub use clusters::*;
 pub use credentials::*;
+pub use quotas::*;
 pub use trace::*;
 pub use users::*;
 
