@@ -6,10 +6,13 @@ use ironbark_clc::actions::{accounts, admin, console, images, instances, keys, t
 use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeTrace};
 use ironbark_clc::ec2::console::GetConsoleOutput;
 use ironbark_clc::ec2::images::{DescribeImages, ImageType, RegisterImage};
-use ironbark_clc::ec2::instances::{InstanceState, RebootInstances, StartInstances, StopInstances, TerminateInstances};
+use ironbark_clc::ec2::instances::{
+    DescribeInstances, InstanceState, RebootInstances, StartInstances, StopInstances, TerminateInstances,
+};
 use ironbark_clc::ec2::keys::{CreateKeyPair, DescribeKeyPairs, KeyType};
 use ironbark_clc::ec2::zones::DescribeAvailabilityZones;
 use ironbark_clc::error::{Code, Ec2Error};
+use ironbark_clc::front::{Action, Params};
 
 use support::{Lab, NODE, Trouble, ZONE, caller};
 
@@ -302,6 +305,28 @@ async fn users_see_their_own() {
     let refused = images::deregister_image(lab.cloud.clone(), lab.ctx(), caller("eve"), deregister).await;
     assert_eq!(refused.unwrap_err().code, Code::UnauthorizedOperation);
     assert!(terminate(&lab, "eve", &ids).await.is_err());
+}
+
+#[tokio::test]
+async fn administrators_of_the_cloud_reach_everybodys_instances_by_asking() {
+    let lab = Lab::new().await;
+    let run = ironbark_clc::actions::run::run_instances;
+    let answer = run(lab.cloud.clone(), lab.ctx(), caller("eve"), Lab::run(1)).await.unwrap();
+    assert_eq!(answer.0.owner_id, support::EVE);
+    let id = answer.0.instances[0].instance_id.clone();
+    let describe = async |user: &str, pairs: &[(&str, &str)]| {
+        let request = DescribeInstances::parse(&Params::try_from(pairs).unwrap()).unwrap();
+        let answer = instances::describe_instances(lab.cloud.clone(), lab.ctx(), caller(user), request).await?;
+        Ok::<_, Ec2Error>(answer.reservations.into_iter().map(|found| found.owner_id).collect::<Vec<_>>())
+    };
+    assert!(describe("admin", &[]).await.unwrap().is_empty(), "not in their own list");
+    assert_eq!(describe("admin", &[("InstanceId.1", "verbose")]).await.unwrap(), [support::EVE]);
+    assert_eq!(describe("admin", &[("InstanceId.1", &id)]).await.unwrap(), [support::EVE]);
+    let own = lab.running(1).await;
+    assert_eq!(describe("eve", &[("InstanceId.1", "verbose")]).await.unwrap(), [support::EVE], "nobody else");
+    assert!(describe("eve", &[("InstanceId.1", &own[0])]).await.is_err());
+    let changes = terminate(&lab, "admin", &[id]).await.unwrap();
+    assert_eq!(changes.len(), 1);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
-use ironbark_clc::store::{Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Store, StoreError};
+use ironbark_clc::store::{Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError};
 use support::ADMIN;
 use tokio::task::JoinSet;
 
@@ -57,6 +57,10 @@ fn launch(number: u32) -> Launch {
         tags: Vec::new(),
         digest: "d".into(),
     }
+}
+
+fn scope() -> Scope {
+    Scope::Account(ADMIN.into())
 }
 
 fn report(id: &str, observed: Observed) -> Report {
@@ -168,10 +172,10 @@ async fn of_many_wishes_at_once_each_is_decided_on_what_is_there() {
     for number in 0..100 {
         let (store, id) = (store.clone(), id.clone());
         let act = if number == 50 { Act::Terminate } else { Act::Stop };
-        wishes.spawn(async move { store.act(act, ADMIN.into(), vec![id], false, "q".into(), 7).await.unwrap() });
+        wishes.spawn(async move { store.act(act, scope(), vec![id], false, "q".into(), 7).await.unwrap() });
     }
     let results = wishes.join_all().await;
-    let instance = store.instance(ADMIN.into(), id).await.unwrap().unwrap();
+    let instance = store.instance(scope(), id).await.unwrap().unwrap();
     assert_eq!(instance.wish, Wish::Terminate, "a stop never undoes a termination");
     assert!(instance.epoch <= 3, "at most one stop and one termination changed anything");
     for result in results {
@@ -190,7 +194,7 @@ async fn a_stale_decision_changes_nothing() {
     store.launched(vec![id.clone()], Vec::new(), 9).await.unwrap();
     assert!(!store.give_up(id.clone(), 1, reason(), 9).await.unwrap(), "the cluster has taken it");
     store.launched(Vec::new(), vec![(id.clone(), reason())], 9).await.unwrap();
-    let instance = store.instance(ADMIN.into(), id.clone()).await.unwrap().unwrap();
+    let instance = store.instance(scope(), id.clone()).await.unwrap().unwrap();
     assert_eq!(instance.observed, Observed::Pending, "what was taken is not declined by a late answer");
     assert!(!store.take_back(id, 1, Wish::Stop, reason(), 9).await.unwrap(), "nothing is due");
 }

@@ -157,7 +157,7 @@ pub async fn unmonitor_instances(
 }
 
 async fn monitor(cloud: &Cloud, caller: Caller, ids: Vec<String>, on: bool) -> Result<Monitorings, Ec2Error> {
-    let done = cloud.store.set_attributes(caller.account, canonical(ids), move |set| set.monitored = on).await?;
+    let done = cloud.store.set_attributes(caller.scope(), canonical(ids), move |set| set.monitored = on).await?;
     // Nothing but an id that is not there is refused, whatever the act.
     let instances = done.map_err(|refused| refusal(Act::Reboot, refused))?;
     Ok(Monitorings(instances.into_iter().map(|instance| (instance.id, instance.attributes.monitored)).collect()))
@@ -166,7 +166,7 @@ async fn monitor(cloud: &Cloud, caller: Caller, ids: Vec<String>, on: bool) -> R
 /// The caller's instance of that id, with its reservation.
 async fn owned(cloud: &Cloud, caller: &Caller, id: &str) -> Result<(Reservation, Instance), Ec2Error> {
     let missing = || Ec2Error::no_instance(id);
-    let instance = cloud.store.instance(caller.account.clone(), ids::canonical(id)).await?.ok_or_else(missing)?;
+    let instance = cloud.store.instance(caller.scope(), ids::canonical(id)).await?.ok_or_else(missing)?;
     let found = cloud.store.reservation(instance.reservation_id.clone()).await?;
     let (reservation, _) = found.ok_or_else(missing)?;
     Ok((reservation, instance))
@@ -178,7 +178,7 @@ async fn set(
     instance: Instance,
     change: impl Fn(&mut Attributes) + Send + 'static,
 ) -> Result<Done, Ec2Error> {
-    let done = cloud.store.set_attributes(caller.account.clone(), vec![instance.id], change).await?;
+    let done = cloud.store.set_attributes(caller.scope(), vec![instance.id], change).await?;
     done.map(|_| Done).map_err(|refused| refusal(Act::Reboot, refused))
 }
 

@@ -62,7 +62,7 @@ async fn output(
     instance_id: &str,
 ) -> Result<(String, Vec<u8>), Ec2Error> {
     let id = ids::canonical(instance_id);
-    let instance = cloud.store.instance(caller.account, id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
+    let instance = cloud.store.instance(caller.scope(), id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
     let output =
         if instance.observed == Observed::Unseen { Vec::new() } else { console_of(cloud, ctx, &instance).await? };
     Ok((id, output))

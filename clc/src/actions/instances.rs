@@ -23,12 +23,12 @@ use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
 use crate::lifecycle::Act;
-use crate::store::{Change, Instance, Refused, Reservation};
+use crate::store::{Change, Instance, Refused, Reservation, Scope};
 
 /// Terminated instances are shown for so long, as EC2 shows them.
 const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
-/// The caller's instances.
+/// The account's instances; for administrators of the cloud also others', named or by `verbose`.
 ///
 /// # Errors
 /// `InvalidInstanceID.NotFound` if one that was named is not there.
@@ -39,22 +39,25 @@ pub async fn describe_instances(
     mut request: DescribeInstances,
 ) -> Result<DescribeInstancesResponse, Ec2Error> {
     request.instance_ids = canonical(request.instance_ids);
-    let all = shown(&cloud, &caller, &request.instance_ids).await?;
+    // Others' are shown to administrators of the cloud where they ask for them.
+    let asked = request.verbose || !request.instance_ids.is_empty();
+    let scope = if asked { caller.scope() } else { Scope::Account(caller.account) };
+    let all = shown(&cloud, scope, &request.instance_ids).await?;
     Ok(request
         .answer(all.iter().map(|(reservation, instances)| convert::reservation(reservation, instances)).collect()))
 }
 
-/// Everything of the caller's that is shown, in which each of `named` must be.
+/// Everything in the scope that is shown, in which each of `named` must be.
 ///
 /// # Errors
 /// `InvalidInstanceID.NotFound`.
 pub(super) async fn shown(
     cloud: &Cloud,
-    caller: &Caller,
+    scope: Scope,
     named: &[String],
 ) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
     let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
-    let all = cloud.store.reservations(caller.account.clone(), ended_since).await?;
+    let all = cloud.store.reservations(scope, ended_since).await?;
     let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
     match named.iter().find(|id| !there(id)) {
         Some(missing) => Err(Ec2Error::no_instance(missing)),
@@ -168,7 +171,7 @@ async fn act(
 ) -> Result<Vec<Change>, Ec2Error> {
     let ids = canonical(instance_ids);
     let request_id = ctx.request.to_string();
-    let result = cloud.store.act(act, caller.account, ids, force, request_id, cloud.now()).await?;
+    let result = cloud.store.act(act, caller.scope(), ids, force, request_id, cloud.now()).await?;
     result.map_err(|refused| refusal(act, refused))
 }
 
@@ -214,7 +217,7 @@ fn state_changes(cloud: &Cloud, changes: Vec<Change>) -> StateChanges {
 /// know the operation.
 async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&str, &str)) -> Result<(), Ec2Error> {
     for id in ids {
-        let found = cloud.store.instance(caller.account.clone(), id.clone()).await?;
+        let found = cloud.store.instance(caller.scope(), id.clone()).await?;
         let instance = found.ok_or_else(|| Ec2Error::no_instance(id))?;
         let cluster = &instance.cluster;
         let known = cloud.clusters.known(cluster).unwrap_or_default();

@@ -266,6 +266,8 @@ impl Filtered for Placed<'_> {
 pub struct DescribeInstances {
     /// Only these, each of which must exist; all if empty.
     pub instance_ids: Vec<String>,
+    /// 2.0.1's `InstanceId.1=verbose`: administrators of the cloud see everybody's.
+    pub verbose: bool,
     pub filters: Filters,
     pub page: Page,
 }
@@ -275,13 +277,14 @@ impl Action for DescribeInstances {
     type Response = DescribeInstancesResponse;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        let instance_ids = ids::instance_ids(params)?;
+        let verbose = params.list("InstanceId") == ["verbose"];
+        let instance_ids = if verbose { Vec::new() } else { ids::instance_ids(params)? };
         let page = Page::parse(params)?;
         if !instance_ids.is_empty() && page.max_results.is_some() {
             let text = "The parameter InstanceId cannot be used with the parameter MaxResults";
             return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
         }
-        Ok(Self { instance_ids, filters: Filters::parse::<Placed>(params)?, page })
+        Ok(Self { instance_ids, verbose, filters: Filters::parse::<Placed>(params)?, page })
     }
 }
 

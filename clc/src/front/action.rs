@@ -15,6 +15,7 @@ use super::replay::reads;
 use super::xml::{Door, Writer};
 use crate::error::{Code, Ec2Error};
 use crate::role::Role;
+use crate::store::Scope;
 
 /// A request that EC2 clients make.
 pub trait Action: Sized + Send + 'static {
@@ -90,6 +91,12 @@ impl Caller {
     /// True if the caller may do what that role may.
     pub fn may(&self, role: Role) -> bool {
         self.role >= Some(role)
+    }
+
+    /// Whose resources the caller may touch by naming them: its account's; an administrator of the
+    /// cloud, everybody's.
+    pub fn scope(&self) -> Scope {
+        if self.is_administrator() { Scope::Everybody } else { Scope::Account(self.account.clone()) }
     }
 
     /// True for an administrator of the cloud.

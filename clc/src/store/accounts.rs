@@ -20,6 +20,31 @@ pub struct Account {
     pub created: i64,
 }
 
+/// Whose resources a request may touch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Those of the account of that id.
+    Account(String),
+    /// Everybody's: for administrators of the cloud.
+    Everybody,
+}
+
+impl Scope {
+    /// True if it may touch what that account owns.
+    pub fn covers(&self, owner: &str) -> bool {
+        match self {
+            Scope::Account(account) => account == owner,
+            Scope::Everybody => true,
+        }
+    }
+}
+
+impl From<String> for Scope {
+    fn from(account: String) -> Self {
+        Scope::Account(account)
+    }
+}
+
 impl Account {
     fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
         Ok(Self { id: row.get("account_id")?, name: row.get("name")?, created: row.get("created")? })

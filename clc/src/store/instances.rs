@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Params, Row, params};
 
 use super::reservations::Reservation;
 use super::tags::tags_of;
-use super::{Store, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::ec2::Tag;
 use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState;
@@ -143,12 +143,12 @@ impl Instance {
 }
 
 impl Store {
-    /// An owner's instance of that id.
+    /// The instance of that id, if it is in the scope.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
-    pub async fn instance(&self, owner: String, id: String) -> Result<Option<Instance>, StoreError> {
-        self.read(move |tx| owned(tx, &owner, &id)).await
+    pub async fn instance(&self, scope: Scope, id: String) -> Result<Option<Instance>, StoreError> {
+        self.read(move |tx| owned(tx, &scope, &id)).await
     }
 
     /// The instances whose clusters must still be told something, oldest first.
@@ -204,8 +204,8 @@ pub(super) fn by_id(tx: &Connection, id: &str) -> Result<Option<Instance>, Store
     select.query_row([id], |row| Ok(Instance::of(row))).optional()?.transpose()
 }
 
-pub(super) fn owned(tx: &Connection, owner: &str, id: &str) -> Result<Option<Instance>, StoreError> {
-    Ok(by_id(tx, id)?.filter(|instance| instance.owner == owner))
+pub(super) fn owned(tx: &Connection, scope: &Scope, id: &str) -> Result<Option<Instance>, StoreError> {
+    Ok(by_id(tx, id)?.filter(|instance| scope.covers(&instance.owner)))
 }
 
 pub(super) fn insert_instance(

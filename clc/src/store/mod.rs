@@ -31,7 +31,7 @@ use rusqlite::{Connection, OpenFlags};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
-pub use accounts::Account;
+pub use accounts::{Account, Scope};
 pub use clusters::Cluster;
 pub use credentials::{AccessKey, Certificate};
 pub use images::{Image, Registered};

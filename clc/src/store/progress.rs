@@ -3,7 +3,7 @@
 //! a report that come at the same moment cannot overwrite each other.
 
 use super::instances::{Attributes, Instance, Reason, by_id, owned, save};
-use super::{Store, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::ec2::instances::InstanceState;
 use crate::lifecycle::{self, Absence, Act, Due, Observed, Verdict, Wish};
 
@@ -42,7 +42,7 @@ pub struct Change {
 /// Why an owner's request changed nothing at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// No such instance of that owner.
+    /// No such instance in the scope.
     NotFound(String),
     /// It is in a state in which this is not possible.
     State(String, InstanceState),
@@ -137,7 +137,7 @@ impl Store {
     pub async fn act(
         &self,
         act: Act,
-        owner: String,
+        scope: Scope,
         ids: Vec<String>,
         force: bool,
         request_id: String,
@@ -146,7 +146,7 @@ impl Store {
         self.write(move |tx| {
             let mut admitted = Vec::with_capacity(ids.len());
             for id in ids {
-                let Some(instance) = owned(tx, &owner, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+                let Some(instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
                 match lifecycle::admit(act, instance.wish, instance.observed) {
                     Verdict::Refuse => return Ok(Err(Refused::State(id, instance.state()))),
                     Verdict::Go(_) if instance.is_protected(act) => return Ok(Err(Refused::Protected(id))),
@@ -175,14 +175,14 @@ impl Store {
     /// [`StoreError`] if it cannot be written.
     pub async fn set_attributes(
         &self,
-        owner: String,
+        scope: Scope,
         ids: Vec<String>,
         set: impl Fn(&mut Attributes) + Send + 'static,
     ) -> Result<Result<Vec<Instance>, Refused>, StoreError> {
         self.write(move |tx| {
             let mut found = Vec::with_capacity(ids.len());
             for id in ids {
-                let Some(instance) = owned(tx, &owner, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+                let Some(instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
                 found.push(instance);
             }
             for instance in &mut found {

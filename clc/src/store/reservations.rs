@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::instances::{Attributes, Instance, insert_instance, instances_of};
 use super::quotas::{Excess, Quantity, excess};
 use super::tags::add_tags;
-use super::{Store, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::ec2::Tag;
 
 /// What one RunInstances made.
@@ -204,20 +204,26 @@ impl Store {
         .await
     }
 
-    /// An account's reservations, oldest first, with their instances: those that have not ended, and
+    /// The reservations in the scope, oldest first, with their instances: those that have not ended, and
     /// those that ended since `ended_since`.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub async fn reservations(
         &self,
-        owner: String,
+        scope: Scope,
         ended_since: i64,
     ) -> Result<Vec<(Reservation, Vec<Instance>)>, StoreError> {
         self.read(move |tx| {
-            let condition =
-                "WHERE owner = ?1 AND (ended IS NULL OR ended >= ?2) ORDER BY launched, reservation_id, launch_index";
-            let instances = instances_of(tx, condition, params![owner, ended_since])?;
+            let shown = "(ended IS NULL OR ended >= ?1)";
+            let order = "ORDER BY launched, reservation_id, launch_index";
+            let instances = match scope {
+                Scope::Account(owner) => {
+                    let condition = format!("WHERE owner = ?2 AND {shown} {order}");
+                    instances_of(tx, &condition, params![ended_since, owner])?
+                }
+                Scope::Everybody => instances_of(tx, &format!("WHERE {shown} {order}"), [ended_since])?,
+            };
             let mut all: Vec<(Reservation, Vec<Instance>)> = Vec::new();
             for instance in instances {
                 match all.last_mut() {
