@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
-use ironbark_clc::store::{Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError};
+use ironbark_clc::store::{
+    Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
+};
 use support::ADMIN;
 use tokio::task::JoinSet;
 

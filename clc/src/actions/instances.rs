@@ -39,24 +39,25 @@ pub async fn describe_instances(
     mut request: DescribeInstances,
 ) -> Result<DescribeInstancesResponse, Ec2Error> {
     request.instance_ids = canonical(request.instance_ids);
-    // Others' are shown to administrators of the cloud where they ask for them.
-    let asked = request.verbose || !request.instance_ids.is_empty();
-    let scope = if asked { caller.scope() } else { Scope::Account(caller.account) };
-    let all = shown(&cloud, scope, &request.instance_ids).await?;
+    let all = shown(&cloud, &caller, &request.instance_ids, request.verbose).await?;
     Ok(request
         .answer(all.iter().map(|(reservation, instances)| convert::reservation(reservation, instances)).collect()))
 }
 
-/// Everything in the scope that is shown, in which each of `named` must be.
+/// Everything of the account that is shown, in which each of `named` must be. Others' are shown to
+/// administrators of the cloud where they ask: by name, or for all.
 ///
 /// # Errors
 /// `InvalidInstanceID.NotFound`.
 pub(super) async fn shown(
     cloud: &Cloud,
-    scope: Scope,
+    caller: &Caller,
     named: &[String],
+    everybodys: bool,
 ) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
     let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
+    let asked = everybodys || !named.is_empty();
+    let scope = if asked { caller.scope() } else { Scope::Account(caller.account.clone()) };
     let all = cloud.store.reservations(scope, ended_since).await?;
     let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
     match named.iter().find(|id| !there(id)) {

@@ -26,7 +26,7 @@ pub async fn describe_instance_status(
     mut request: DescribeInstanceStatus,
 ) -> Result<DescribeInstanceStatusResponse, Ec2Error> {
     request.instance_ids = canonical(request.instance_ids);
-    let all = shown(&cloud, &caller, &request.instance_ids).await?;
+    let all = shown(&cloud, &caller, &request.instance_ids, false).await?;
     let status = |instance: Instance| {
         let known = cloud.clusters.known(&instance.cluster).unwrap_or_default();
         InstanceStatus {

@@ -72,7 +72,7 @@ pub async fn describe_instance_credit_specifications(
     caller: Caller,
     request: DescribeInstanceCreditSpecifications,
 ) -> Result<NoneOf, Ec2Error> {
-    shown(&cloud, &caller, &canonical(request.instance_ids.clone())).await?;
+    shown(&cloud, &caller, &canonical(request.instance_ids.clone()), false).await?;
     match request.instance_ids.first() {
         None => Ok(NoneOf("instanceCreditSpecificationSet")),
         Some(id) => {
