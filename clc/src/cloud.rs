@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::{Context, Recorder, RequestId};
+use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use crate::clusters::{Clusters, Connect};
@@ -15,6 +16,9 @@ use crate::upkeep::RequestLog;
 
 /// The tier's name in traces.
 pub const TIER: &str = "clc";
+
+/// Terminated instances are shown for so long, as EC2 shows them.
+const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
 /// What the cloud is told about itself.
 #[derive(Clone, Debug)]
@@ -85,6 +89,11 @@ impl Cloud {
     /// The time of day, microseconds since the epoch.
     pub fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
+    }
+
+    /// What ended before this moment is not shown any more.
+    pub fn shown_since(&self) -> i64 {
+        (self.clock.now() - SHOWN_AFTER_END).as_microsecond()
     }
 
     /// A context for work that the cloud goes on with after the answer, under the request that

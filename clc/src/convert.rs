@@ -226,6 +226,7 @@ pub fn key_pair(key: KeyPair) -> ec2_keys::KeyPair {
         key_pair_id: key.id,
         key_type: key.key_type,
         created: timestamp(key.created),
+        tags: key.tags,
     }
 }
 

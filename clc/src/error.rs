@@ -37,6 +37,8 @@ pub enum Code {
     Unsupported,
     UnsupportedOperation,
     // What it is about.
+    InvalidId,
+    TagLimitExceeded,
     InvalidInstanceIdNotFound,
     InvalidInstanceIdMalformed,
     IncorrectInstanceState,
@@ -112,6 +114,8 @@ impl Code {
             Code::IdempotentParameterMismatch => ("IdempotentParameterMismatch", 400),
             Code::Unsupported => ("Unsupported", 400),
             Code::UnsupportedOperation => ("UnsupportedOperation", 400),
+            Code::InvalidId => ("InvalidID", 400),
+            Code::TagLimitExceeded => ("TagLimitExceeded", 400),
             Code::InvalidInstanceIdNotFound => ("InvalidInstanceID.NotFound", 400),
             Code::InvalidInstanceIdMalformed => ("InvalidInstanceID.Malformed", 400),
             Code::IncorrectInstanceState => ("IncorrectInstanceState", 400),

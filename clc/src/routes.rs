@@ -3,7 +3,7 @@
 
 use crate::actions::{
     account, accounts, addresses, admin, attributes, console, credentials, images, instances, keys, quotas, run,
-    status, trace, users, zones,
+    status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -33,6 +33,9 @@ pub fn actions() -> Actions<Cloud> {
         .on(keys::import_key_pair)
         .on(keys::describe_key_pairs)
         .on(keys::delete_key_pair)
+        .on(tags::create_tags)
+        .on(tags::delete_tags)
+        .on(tags::describe_tags)
         .on(zones::describe_availability_zones)
         .on(zones::describe_regions)
         .on(zones::describe_instance_types)

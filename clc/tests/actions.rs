@@ -293,7 +293,7 @@ async fn the_console_is_the_guests_own_bytes() {
 async fn users_see_their_own() {
     let lab = Lab::new().await;
     let ids = lab.running(1).await;
-    let create = CreateKeyPair { key_name: "k".into(), key_type: KeyType::Ed25519 };
+    let create = CreateKeyPair { key_name: "k".into(), key_type: KeyType::Ed25519, tags: Vec::new() };
     keys::create_key_pair(lab.cloud.clone(), lab.ctx(), caller("admin"), create.clone()).await.unwrap();
     let again = keys::create_key_pair(lab.cloud.clone(), lab.ctx(), caller("admin"), create).await;
     assert_eq!(again.unwrap_err().code, Code::InvalidKeyPairDuplicate);

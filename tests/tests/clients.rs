@@ -36,6 +36,11 @@ fn boto3() {
 }
 
 #[test]
+fn boto3_tags() {
+    life("boto3_tags.py", &[]);
+}
+
+#[test]
 fn boto_2() {
     life("boto2_life.py", &[]);
 }

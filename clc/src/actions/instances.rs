@@ -7,7 +7,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use ironbark_wsdl::{CallError, Context, cc};
-use jiff::SignedDuration;
 use tokio::task::JoinSet;
 
 use super::unanswered;
@@ -24,9 +23,6 @@ use crate::front::Caller;
 use crate::ids;
 use crate::lifecycle::Act;
 use crate::store::{Change, Instance, Refused, Reservation, Scope};
-
-/// Terminated instances are shown for so long, as EC2 shows them.
-const SHOWN_AFTER_END: SignedDuration = SignedDuration::from_hours(1);
 
 /// The account's instances; for administrators of the cloud also others', named or by `verbose`.
 ///
@@ -55,10 +51,9 @@ pub(super) async fn shown(
     named: &[String],
     everybodys: bool,
 ) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
-    let ended_since = (cloud.clock.now() - SHOWN_AFTER_END).as_microsecond();
     let asked = everybodys || !named.is_empty();
     let scope = if asked { caller.scope() } else { Scope::Account(caller.account.clone()) };
-    let all = cloud.store.reservations(scope, ended_since).await?;
+    let all = cloud.store.reservations(scope, cloud.shown_since()).await?;
     let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
     match named.iter().find(|id| !there(id)) {
         Some(missing) => Err(Ec2Error::no_instance(missing)),

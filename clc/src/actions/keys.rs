@@ -43,6 +43,7 @@ pub async fn create_key_pair(
         fingerprint: made.fingerprint,
         public_key: made.public_key,
         created: cloud.now(),
+        tags: request.tags,
     };
     keep(&cloud, &key).await?;
     Ok(CreateKeyPairResponse { key_pair: convert::key_pair(key), key_material: made.private_pem })
@@ -67,6 +68,7 @@ pub async fn import_key_pair(
         fingerprint: imported.fingerprint,
         public_key: imported.public_key,
         created: cloud.now(),
+        tags: request.tags,
     };
     keep(&cloud, &key).await?;
     Ok(ImportKeyPairResponse { key_pair: convert::key_pair(key) })

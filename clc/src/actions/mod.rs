@@ -15,6 +15,7 @@ pub mod keys;
 pub mod quotas;
 pub mod run;
 pub mod status;
+pub mod tags;
 pub mod trace;
 pub mod users;
 pub mod zones;

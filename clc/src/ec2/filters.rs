@@ -55,7 +55,12 @@ impl Filters {
                 let shown: String = name.chars().take(60).collect();
                 return Err(Ec2Error::new(Code::InvalidParameterValue, format!("The filter '{shown}' is invalid")));
             }
-            filters.push(Filter { name, patterns: group.list("Value") });
+            // An empty value looks for tags without one.
+            let patterns = group.list_given("Value");
+            if patterns.is_empty() {
+                return Err(group.missing("Value"));
+            }
+            filters.push(Filter { name, patterns });
         }
         let lengths =
             || filters.iter().flat_map(|filter| filter.patterns.iter().chain([&filter.name]).map(String::len));

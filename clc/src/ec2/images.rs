@@ -4,7 +4,7 @@
 use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
-use super::{Done, Page, Tag, ids};
+use super::{Done, Page, ResourceType, Tag, ids};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -253,7 +253,7 @@ impl Action for RegisterImage {
             ramdisk_id,
             root_device_name: params.text("RootDeviceName"),
             sha256: sha256(params)?,
-            tags: Tag::specified(params, "image")?,
+            tags: Tag::specified_beside(params, ResourceType::Image, &["snapshot"])?,
         })
     }
 }

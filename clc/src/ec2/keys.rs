@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
-use super::{Done, Tag};
+use super::{Done, ResourceType, Tag};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -18,6 +18,7 @@ pub struct KeyPair {
     pub key_pair_id: String,
     pub key_type: KeyType,
     pub created: Timestamp,
+    pub tags: Vec<Tag>,
 }
 
 /// The kind of a key.
@@ -47,21 +48,28 @@ impl KeyPair {
         w.query_only(|w| {
             w.text("keyPairId", &self.key_pair_id);
             w.text("keyType", self.key_type.name());
-            Tag::write_set(&[], w);
+            Tag::write_set(&self.tags, w);
             w.time("createTime", self.created);
         });
     }
 }
 
 impl Filtered for KeyPair {
+    const TAGGED: bool = true;
+
     fn field(name: &str) -> Option<Values<Self>> {
         let values: Values<Self> = match name {
             "key-name" => |key| vec![key.key_name.clone()],
             "fingerprint" => |key| vec![key.key_fingerprint.clone()],
             "key-pair-id" => |key| vec![key.key_pair_id.clone()],
+            "key-type" => |key| vec![key.key_type.name().to_string()],
             _ => return None,
         };
         Some(values)
+    }
+
+    fn tags(&self) -> &[Tag] {
+        &self.tags
     }
 }
 
@@ -86,6 +94,7 @@ pub struct CreateKeyPair {
     pub key_name: String,
     /// RSA if the client does not say.
     pub key_type: KeyType,
+    pub tags: Vec<Tag>,
 }
 
 impl Action for CreateKeyPair {
@@ -102,7 +111,7 @@ impl Action for CreateKeyPair {
             None | Some("pem") => {}
             Some(other) => return Err(params.invalid("KeyFormat", other, "It must be pem.")),
         }
-        Ok(Self { key_name: new_name(params)?, key_type })
+        Ok(Self { key_name: new_name(params)?, key_type, tags: Tag::specified(params, ResourceType::KeyPair)? })
     }
 }
 
@@ -136,6 +145,7 @@ pub struct ImportKeyPair {
     /// One line in OpenSSH's form, `ssh-rsa AAAA... comment`; whether it is a good key is for the
     /// action to check.
     pub public_key: String,
+    pub tags: Vec<Tag>,
 }
 
 /// Longer than an RSA key of 16384 bits in OpenSSH's form.
@@ -147,7 +157,11 @@ impl Action for ImportKeyPair {
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
         let material = params.required("PublicKeyMaterial")?;
-        Ok(Self { key_name: new_name(params)?, public_key: public_key(material)? })
+        Ok(Self {
+            key_name: new_name(params)?,
+            public_key: public_key(material)?,
+            tags: Tag::specified(params, ResourceType::KeyPair)?,
+        })
     }
 }
 
@@ -307,6 +321,7 @@ mod tests {
             key_pair_id: "key-1".into(),
             key_type: KeyType::Rsa,
             created: Timestamp::UNIX_EPOCH,
+            tags: Vec::new(),
         };
         let response = CreateKeyPairResponse { key_pair, key_material: "PRIVATE".into() };
         assert!(!format!("{response:?}").contains("PRIVATE"));

@@ -27,7 +27,7 @@ pub mod zones;
 
 pub use filters::Filters;
 pub use page::Page;
-pub use tags::Tag;
+pub use tags::{ResourceType, Tag};
 pub use version::{CONTRACT, Version};
 
 use crate::front::{Reply, Writer};

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::instances::Reservation;
-use super::{Tag, ids};
+use super::{ResourceType, Tag, ids};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -66,7 +66,7 @@ impl Action for RunInstances {
             kernel_id: ids::optional_image_id(params, "KernelId")?,
             ramdisk_id: ids::optional_image_id(params, "RamdiskId")?,
             client_token: client_token(params)?,
-            tags: Tag::specified(params, "instance")?,
+            tags: Tag::specified_beside(params, ResourceType::Instance, &["volume", "network-interface"])?,
         })
     }
 }

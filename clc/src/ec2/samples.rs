@@ -12,7 +12,7 @@ use super::instances::*;
 use super::keys::*;
 use super::monitoring::*;
 use super::run::{RunInstances, RunInstancesResponse};
-use super::tags::Tag;
+use super::tags::*;
 use super::types::*;
 use super::zones::*;
 use crate::front::Action;
@@ -136,6 +136,9 @@ sampled! {
     CreateKeyPair => created(), created();
     ImportKeyPair => imported(), imported();
     DescribeKeyPairs => keys(vec![key()]), keys(Vec::new());
+    CreateTags => Done, Done;
+    DeleteTags => Done, Done;
+    DescribeTags => tags(vec![tagged()]), tags(Vec::new());
     DescribeAvailabilityZones => zones(vec![zone()]), zones(Vec::new());
     DescribeRegions => regions(true), regions(false);
     DescribeInstanceTypes => types(true), types(false);
@@ -196,6 +199,7 @@ fn key() -> KeyPair {
         key_pair_id: "key-0123456789abcdef0".into(),
         key_type: KeyType::Rsa,
         created: noon(),
+        tags: vec![Tag { key: "Name".into(), value: NASTY.into() }],
     }
 }
 
@@ -209,6 +213,15 @@ fn created() -> CreateKeyPairResponse {
 
 fn imported() -> ImportKeyPairResponse {
     ImportKeyPairResponse { key_pair: key() }
+}
+
+fn tagged() -> TaggedResource {
+    let resource = Resource { kind: ResourceType::Image, id: "emi-11111111".into() };
+    TaggedResource { resource, tag: [Tag { key: "Name".into(), value: NASTY.into() }] }
+}
+
+fn tags(tags: Vec<TaggedResource>) -> DescribeTagsResponse {
+    DescribeTagsResponse { tags, next_token: text("t") }
 }
 
 fn zone() -> Zone {

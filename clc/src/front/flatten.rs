@@ -2,7 +2,8 @@
 //! Query door would (`instancesSet/item/instanceId` is `InstanceId.1`), so that each action is
 //! parsed once. The rules: a name's first letter is upper-cased, levels are joined by dots, `item`
 //! is a number; one table of the names that are irregular; and the attribute that a request describes
-//! or resets, which it names by an empty element, is the parameter `Attribute`.
+//! or resets, which it names by an empty element, is the parameter `Attribute`. But for that, only a
+//! `value` may be empty.
 
 use quick_xml::Reader;
 use quick_xml::escape::resolve_predefined_entity;
@@ -71,11 +72,13 @@ struct Level {
     parent: bool,
     /// True of a request in which an empty element names an attribute.
     names_attribute: bool,
+    /// True if it says something even when it is empty, as a tag's value does.
+    blank: bool,
 }
 
 impl Level {
     fn new(name: Option<String>, value: Option<&'static str>) -> Self {
-        Self { name, value, items: 0, text: String::new(), parent: false, names_attribute: false }
+        Self { name, value, items: 0, text: String::new(), parent: false, names_attribute: false, blank: false }
     }
 
     /// The level of the request itself.
@@ -92,13 +95,12 @@ impl Level {
             self.items += 1;
             return Level::new(Some(self.items.to_string()), self.value);
         }
-        if self.value == Some(local) {
-            return Level::new(None, None);
-        }
-        match IRREGULAR.iter().find(|irregular| irregular.element == local) {
+        let level = match IRREGULAR.iter().find(|irregular| irregular.element == local) {
+            _ if self.value == Some(local) => Level::new(None, None),
             Some(irregular) => Level::new(Some(irregular.name.to_string()), irregular.value),
             None => Level::new(Some(capitalised(local)), None),
-        }
+        };
+        Level { blank: local == "value", ..level }
     }
 }
 
@@ -145,7 +147,7 @@ pub(super) fn flatten(body: &str) -> Result<Params, Ec2Error> {
                 if let Some(leaf) = levels.pop()
                     && !leaf.parent
                     && !name.is_empty()
-                    && !leaf.text.is_empty()
+                    && (!leaf.text.is_empty() || leaf.blank)
                 {
                     params.insert(name, leaf.text)?;
                 }
@@ -238,6 +240,10 @@ mod tests {
         check(
             "<D><keyName>a&amp;b&#xD;\n</keyName><instancesSet></instancesSet><kernelId></kernelId></D>",
             &[("KeyName", "a&b\r\n")],
+        );
+        check(
+            "<D><tagSet><item><key>a</key><value></value></item><item><key>b</key></item></tagSet></D>",
+            &[("Tag.1.Key", "a"), ("Tag.1.Value", ""), ("Tag.2.Key", "b")],
         );
     }
 

@@ -76,7 +76,7 @@ impl Params {
     /// # Errors
     /// `MissingParameter`.
     pub fn required(&self, name: &str) -> Result<&str, Ec2Error> {
-        self.optional(name).ok_or_else(|| Ec2Error::missing(&self.full(name)))
+        self.optional(name).ok_or_else(|| self.missing(name))
     }
 
     /// A whole number within `range`.
@@ -99,7 +99,7 @@ impl Params {
     /// # Errors
     /// `MissingParameter`, `InvalidParameterValue`.
     pub fn required_integer(&self, name: &str, range: RangeInclusive<i64>) -> Result<i64, Ec2Error> {
-        self.integer(name, range)?.ok_or_else(|| Ec2Error::missing(&self.full(name)))
+        self.integer(name, range)?.ok_or_else(|| self.missing(name))
     }
 
     /// `true`, `false`, `1` or `0` (XML Schema's forms), in any case.
@@ -118,6 +118,11 @@ impl Params {
     /// The values of `NAME.1`, `NAME.2`, ... in the order of their numbers, whatever numbers are
     /// left out; a bare `NAME` counts as the first. Empty values are left out.
     pub fn list(&self, name: &str) -> Vec<String> {
+        self.list_given(name).into_iter().filter(|value| !value.is_empty()).collect()
+    }
+
+    /// [`Params::list`] with the empty values that were sent.
+    pub fn list_given(&self, name: &str) -> Vec<String> {
         let mut found: BTreeMap<u32, &String> = BTreeMap::new();
         if let Some(bare) = self.values.get(name) {
             found.insert(0, bare);
@@ -127,7 +132,7 @@ impl Params {
                 found.insert(number, value);
             }
         }
-        found.into_values().filter(|value| !value.is_empty()).cloned().collect()
+        found.into_values().cloned().collect()
     }
 
     /// [`Params::list`] of at least one value.
@@ -136,7 +141,7 @@ impl Params {
     /// `MissingParameter`.
     pub fn required_list(&self, name: &str) -> Result<Vec<String>, Ec2Error> {
         let list = self.list(name);
-        if list.is_empty() { Err(Ec2Error::missing(&self.full(name))) } else { Ok(list) }
+        if list.is_empty() { Err(self.missing(name)) } else { Ok(list) }
     }
 
     /// The groups `NAME.1.*`, `NAME.2.*`, ... in the order of their numbers.
@@ -150,6 +155,11 @@ impl Params {
             group.values.insert(member.to_string(), value.clone());
         }
         found.into_values().collect()
+    }
+
+    /// A `MissingParameter` about this parameter under its full name.
+    pub fn missing(&self, name: &str) -> Ec2Error {
+        Ec2Error::missing(&self.full(name))
     }
 
     /// An `InvalidParameterValue` about this parameter under its full name.

@@ -47,6 +47,7 @@ pub(super) fn repeatable(action: &str) -> bool {
     let named = [
         "CreateKeyPair",
         "ImportKeyPair",
+        "CreateTags",
         "RegisterImage",
         "RegisterCluster",
         "RegisterNode",

@@ -102,6 +102,8 @@ impl Store {
             }
             let deleted = if_administrators_remain(tx, |tx| {
                 forget_instances(tx, "owner = ?1", &account.id)?;
+                let keys = "SELECT key_pair_id FROM key_pairs WHERE owner = ?1";
+                tx.execute(&format!("DELETE FROM tags WHERE resource_id IN ({keys})"), [&account.id])?;
                 tx.execute("DELETE FROM accounts WHERE account_id = ?1", [&account.id])?;
                 Ok(())
             })?;

@@ -2,7 +2,7 @@
 
 use rusqlite::{Row, params};
 
-use super::tags::{add_tags, tags_of};
+use super::tags::{add_tags, forget_tags, tags_of};
 use super::{Store, StoreError, is_duplicate};
 use crate::ec2::Tag;
 use crate::ec2::images::ImageType;
@@ -158,7 +158,7 @@ impl Store {
     /// [`StoreError`] if it cannot be written.
     pub async fn deregister_image(&self, id: String) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            tx.execute("DELETE FROM tags WHERE resource_id = ?1", [&id])?;
+            forget_tags(tx, &id)?;
             Ok(tx.execute("DELETE FROM images WHERE image_id = ?1", [&id])? > 0)
         })
         .await

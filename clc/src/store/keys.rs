@@ -2,7 +2,9 @@
 
 use rusqlite::{Row, params};
 
+use super::tags::{add_tags, forget_tags, tags_of};
 use super::{Store, StoreError, is_duplicate};
+use crate::ec2::Tag;
 use crate::ec2::keys::KeyType;
 
 /// A key pair.
@@ -22,6 +24,8 @@ pub struct KeyPair {
     pub public_key: String,
     /// When it was made, microseconds since the epoch.
     pub created: i64,
+    /// Its owner's labels.
+    pub tags: Vec<Tag>,
 }
 
 impl KeyPair {
@@ -36,6 +40,7 @@ impl KeyPair {
             fingerprint: row.get("fingerprint")?,
             public_key: row.get("public_key")?,
             created: row.get("created")?,
+            tags: Vec::new(),
         })
     }
 }
@@ -56,7 +61,10 @@ impl Store {
             let values =
                 params![key.owner, key.name, key.id, key.key_type.name(), key.fingerprint, key.public_key, key.created];
             match tx.prepare_cached(sql)?.execute(values) {
-                Ok(_) => Ok(true),
+                Ok(_) => {
+                    add_tags(tx, &key.id, &key.tags)?;
+                    Ok(true)
+                }
                 Err(error) if is_duplicate(&error) => Ok(false),
                 Err(error) => Err(error.into()),
             }
@@ -71,7 +79,11 @@ impl Store {
     pub async fn key_pairs(&self, owner: String) -> Result<Vec<KeyPair>, StoreError> {
         self.read(move |tx| {
             let mut select = tx.prepare_cached("SELECT * FROM key_pairs WHERE owner = ?1 ORDER BY key_name")?;
-            Ok(select.query_map([owner], KeyPair::of)?.collect::<Result<_, _>>()?)
+            let mut keys: Vec<KeyPair> = select.query_map([owner], KeyPair::of)?.collect::<Result<_, _>>()?;
+            for key in &mut keys {
+                key.tags = tags_of(tx, &key.id)?;
+            }
+            Ok(keys)
         })
         .await
     }
@@ -87,6 +99,9 @@ impl Store {
             let mut delete = tx.prepare_cached(sql)?;
             let ids: Vec<String> =
                 delete.query_map([owner, name_or_id], |row| row.get(0))?.collect::<Result<_, _>>()?;
+            for id in &ids {
+                forget_tags(tx, id)?;
+            }
             Ok(ids.into_iter().next())
         })
         .await

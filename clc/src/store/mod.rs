@@ -41,6 +41,7 @@ pub use progress::{Change, Refused, Report};
 pub use quotas::{Excess, Quantity, Quota, Setting};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};
+pub use tags::Untaggable;
 pub use user_groups::UserGroup;
 pub use users::{Member, NewUser, User, UserCredentials};
 

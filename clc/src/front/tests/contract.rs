@@ -81,6 +81,9 @@ async fn answers() -> Vec<(String, String)> {
     write::<ImportKeyPair>(&mut all).await;
     write::<DescribeKeyPairs>(&mut all).await;
     write::<DeleteKeyPair>(&mut all).await;
+    write::<CreateTags>(&mut all).await;
+    write::<DeleteTags>(&mut all).await;
+    write::<DescribeTags>(&mut all).await;
     write::<DescribeAvailabilityZones>(&mut all).await;
     write::<DescribeRegions>(&mut all).await;
     all

@@ -29,6 +29,7 @@ use crate::ec2::keys::{CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKey
 use crate::ec2::monitoring::{MonitorInstances, UnmonitorInstances};
 use crate::ec2::run::RunInstances;
 use crate::ec2::samples::Sampled;
+use crate::ec2::tags::{CreateTags, DeleteTags, DescribeTags};
 use crate::ec2::types::DescribeInstanceTypes;
 use crate::ec2::zones::{DescribeAvailabilityZones, DescribeRegions};
 use crate::error::{Code, Ec2Error};
@@ -115,6 +116,9 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<ImportKeyPair>)
         .on(sample::<DescribeKeyPairs>)
         .on(sample::<DeleteKeyPair>)
+        .on(sample::<CreateTags>)
+        .on(sample::<DeleteTags>)
+        .on(sample::<DescribeTags>)
         .on(sample::<DescribeAvailabilityZones>)
         .on(sample::<DescribeRegions>)
         .on(sample::<DescribeInstanceTypes>)
