@@ -206,6 +206,7 @@ pub fn image(image: Image) -> ec2_images::Image {
         state: ec2_images::ImageState::Available,
         owner_id: image.owner,
         is_public: image.public,
+        launch_permissions: image.launch_permissions,
         architecture: image.architecture,
         image_type: image.kind,
         kernel_id: image.kernel_id,

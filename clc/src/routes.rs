@@ -2,8 +2,8 @@
 //! function in `actions`, and a line here.
 
 use crate::actions::{
-    account, accounts, addresses, admin, attributes, console, credentials, images, instances, keys, quotas, run,
-    status, tags, trace, users, zones,
+    account, accounts, addresses, admin, attributes, console, credentials, image_attributes, images, instances, keys,
+    quotas, run, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -29,6 +29,9 @@ pub fn actions() -> Actions<Cloud> {
         .on(images::register_image)
         .on(images::describe_images)
         .on(images::deregister_image)
+        .on(image_attributes::describe_image_attribute)
+        .on(image_attributes::modify_image_attribute)
+        .on(image_attributes::reset_image_attribute)
         .on(keys::create_key_pair)
         .on(keys::import_key_pair)
         .on(keys::describe_key_pairs)

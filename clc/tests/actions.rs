@@ -303,7 +303,7 @@ async fn users_see_their_own() {
     assert_eq!(public.unwrap().images.len(), 1, "an administrator's image is everybody's");
     let deregister = ironbark_clc::ec2::images::DeregisterImage { image_id: support::IMAGE.into() };
     let refused = images::deregister_image(lab.cloud.clone(), lab.ctx(), caller("eve"), deregister).await;
-    assert_eq!(refused.unwrap_err().code, Code::UnauthorizedOperation);
+    assert_eq!(refused.unwrap_err().code, Code::AuthFailure);
     assert!(terminate(&lab, "eve", &ids).await.is_err());
 }
 

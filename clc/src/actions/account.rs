@@ -6,21 +6,30 @@ use ironbark_wsdl::Context;
 
 use crate::cloud::Cloud;
 use crate::ec2::absent::{Absent, NoneOf};
-use crate::ec2::account::{DescribeAccountAttributes, DescribeAccountAttributesResponse};
+use crate::ec2::account::{AccountAttribute, DescribeAccountAttributes, DescribeAccountAttributesResponse};
 use crate::error::Ec2Error;
 use crate::front::{Action, Caller};
+use crate::store::Quantity;
 
 /// Attributes of the caller's account.
 ///
 /// # Errors
 /// None: what is asked for was checked when the request was read.
 pub async fn describe_account_attributes(
-    _: Arc<Cloud>,
+    cloud: Arc<Cloud>,
     _: Context,
-    _: Caller,
+    caller: Caller,
     request: DescribeAccountAttributes,
 ) -> Result<DescribeAccountAttributesResponse, Ec2Error> {
-    Ok(DescribeAccountAttributesResponse { attributes: request.attributes })
+    let quotas = cloud.store.quotas(caller.account).await?;
+    let instances = quotas.iter().find(|quota| quota.quantity == Quantity::Instances);
+    let value = |attribute: AccountAttribute| match attribute {
+        AccountAttribute::SupportedPlatforms => Some("EC2".to_string()),
+        AccountAttribute::DefaultVpc => Some("none".to_string()),
+        AccountAttribute::MaxInstances => Some(instances?.most?.to_string()),
+    };
+    let attributes = request.attributes.into_iter().map(|attribute| (attribute, value(attribute))).collect();
+    Ok(DescribeAccountAttributesResponse { attributes })
 }
 
 /// The true answer about a kind of thing that there is none of.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use ironbark_wsdl::Context;
 
+use super::image_attributes::{own, visible};
 use crate::cloud::Cloud;
 use crate::convert;
 use crate::ec2::Done;
@@ -55,6 +56,7 @@ pub async fn register_image(
         ramdisk_id,
         root_device_name: request.root_device_name,
         public: caller.is_administrator(),
+        launch_permissions: Vec::new(),
         created: cloud.now(),
         tags: request.tags,
     };
@@ -127,24 +129,15 @@ pub async fn describe_images(
 /// Makes an image unknown; what was made of it goes on.
 ///
 /// # Errors
-/// `InvalidAMIID.NotFound`; `UnauthorizedOperation` if it is another's.
+/// `InvalidAMIID.NotFound`; `AuthFailure` if it is another's.
 pub async fn deregister_image(
     cloud: Arc<Cloud>,
     _: Context,
     caller: Caller,
     request: DeregisterImage,
 ) -> Result<Done, Ec2Error> {
-    let id = ids::canonical(&request.image_id);
-    let images = cloud.store.images().await?;
-    let image = images
-        .iter()
-        .find(|image| image.id == id && (caller.is_administrator() || image.is_visible_to(&caller.account)));
-    let image = image.ok_or_else(|| Ec2Error::no_image(&request.image_id))?;
-    if image.owner != caller.account && !caller.is_administrator() {
-        let text = format!("The image '{id}' belongs to {}, who alone may deregister it", image.owner);
-        return Err(Ec2Error::new(Code::UnauthorizedOperation, text));
-    }
-    cloud.store.deregister_image(id).await?;
+    let image = own(&caller, visible(&cloud, &caller, &request.image_id).await?)?;
+    cloud.store.deregister_image(image.id).await?;
     Ok(Done)
 }
 

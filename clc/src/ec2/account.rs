@@ -10,22 +10,19 @@ pub enum AccountAttribute {
     SupportedPlatforms,
     /// The network of one's own that instances are in by default: `none`.
     DefaultVpc,
+    /// How many instances it may have.
+    MaxInstances,
 }
 
 impl AccountAttribute {
-    const ALL: [AccountAttribute; 2] = [AccountAttribute::SupportedPlatforms, AccountAttribute::DefaultVpc];
+    const ALL: [AccountAttribute; 3] =
+        [AccountAttribute::SupportedPlatforms, AccountAttribute::DefaultVpc, AccountAttribute::MaxInstances];
 
     fn name(self) -> &'static str {
         match self {
             AccountAttribute::SupportedPlatforms => "supported-platforms",
             AccountAttribute::DefaultVpc => "default-vpc",
-        }
-    }
-
-    fn value(self) -> &'static str {
-        match self {
-            AccountAttribute::SupportedPlatforms => "EC2",
-            AccountAttribute::DefaultVpc => "none",
+            AccountAttribute::MaxInstances => "max-instances",
         }
     }
 }
@@ -59,14 +56,15 @@ impl Action for DescribeAccountAttributes {
 /// The attributes that were asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DescribeAccountAttributesResponse {
-    pub attributes: Vec<AccountAttribute>,
+    /// Each with its value; none where nothing limits the account.
+    pub attributes: Vec<(AccountAttribute, Option<String>)>,
 }
 
 impl Reply for DescribeAccountAttributesResponse {
     fn write(&self, w: &mut Writer) {
-        w.set("accountAttributeSet", &self.attributes, |w, attribute| {
+        w.set("accountAttributeSet", &self.attributes, |w, (attribute, value)| {
             w.text("attributeName", attribute.name());
-            w.set("attributeValueSet", [attribute.value()], |w, value| w.text("attributeValue", value));
+            w.set("attributeValueSet", value, |w, value| w.text("attributeValue", value));
         });
     }
 }

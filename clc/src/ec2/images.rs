@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
+use super::image_attributes::{checked_description, is_account_id};
 use super::{Done, Page, ResourceType, Tag, ids};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
@@ -61,9 +62,11 @@ pub struct Image {
     /// The URL it was registered by.
     pub image_location: String,
     pub state: ImageState,
-    /// The user's name.
+    /// The account's id.
     pub owner_id: String,
     pub is_public: bool,
+    /// The accounts, besides its owner, that may run it: for filters, and shown to nobody here.
+    pub launch_permissions: Vec<String>,
     pub architecture: String,
     pub image_type: ImageType,
     pub kernel_id: Option<String>,
@@ -97,6 +100,9 @@ impl Image {
         w.query_only(|w| {
             w.text("hypervisor", "kvm");
             w.time("creationDate", self.created);
+            w.boolean("enaSupport", false);
+            w.text("platformDetails", "Linux/UNIX");
+            w.text("usageOperation", "RunInstances");
         });
     }
 }
@@ -123,7 +129,16 @@ impl Filtered for Image {
             "manifest-location" => |image| vec![image.image_location.clone()],
             "description" => |image| image.description.iter().cloned().collect(),
             "creation-date" => |image| vec![format!("{:.3}", image.created)],
-            "platform" => |_| Vec::new(),
+            "ena-support" => |_| vec!["false".to_string()],
+            "platform-details" => |_| vec!["Linux/UNIX".to_string()],
+            "usage-operation" => |_| vec!["RunInstances".to_string()],
+            // No Windows, no products, no disks that are volumes, nothing that was copied or failed.
+            "platform" | "product-code" | "product-code.type" | "sriov-net-support" | "boot-mode" => |_| Vec::new(),
+            "block-device-mapping.device-name" | "block-device-mapping.snapshot-id" => |_| Vec::new(),
+            "block-device-mapping.volume-size" | "block-device-mapping.volume-type" => |_| Vec::new(),
+            "block-device-mapping.delete-on-termination" | "block-device-mapping.encrypted" => |_| Vec::new(),
+            "source-image-id" | "source-image-region" | "source-instance-id" => |_| Vec::new(),
+            "state-reason-code" | "state-reason-message" => |_| Vec::new(),
             _ => return None,
         };
         Some(values)
@@ -139,9 +154,10 @@ impl Filtered for Image {
 pub struct DescribeImages {
     /// Only these, each of which must exist; all if empty.
     pub image_ids: Vec<String>,
-    /// Only those of these owners; `self` is the caller. All if empty.
+    /// Only those of these owners: accounts; `self` is the caller's. All if empty.
     pub owners: Vec<String>,
-    /// Only those that these users may run: `self`, `all` (public ones), a user. All if empty.
+    /// Only those that these may run: `self`, `all` (public ones), an account that the caller let in.
+    /// All if empty.
     pub executable_by: Vec<String>,
     pub filters: Filters,
     pub page: Page,
@@ -160,8 +176,8 @@ impl Action for DescribeImages {
         }
         Ok(Self {
             image_ids,
-            owners: params.list("Owner"),
-            executable_by: params.list("ExecutableBy"),
+            owners: who(params, "Owner")?,
+            executable_by: who(params, "ExecutableBy")?,
             filters: Filters::parse::<Image>(params)?,
             page,
         })
@@ -169,24 +185,26 @@ impl Action for DescribeImages {
 }
 
 impl DescribeImages {
-    /// The answer out of all images that `user` may see: chosen, filtered, in pages. (That every id
+    /// The answer out of all images that `account` may see: chosen, filtered, in pages. (That every id
     /// in `image_ids` exists is for the action to check.)
-    pub fn answer(&self, user: &str, all: Vec<Image>) -> DescribeImagesResponse {
-        let kept = all.into_iter().filter(|image| self.asks_for(user, image)).collect();
+    pub fn answer(&self, account: &str, all: Vec<Image>) -> DescribeImagesResponse {
+        let kept = all.into_iter().filter(|image| self.asks_for(account, image)).collect();
         let (images, next_token) = self.page.cut(kept, |image: &Image| image.image_id.clone());
         DescribeImagesResponse { images, next_token }
     }
 
-    fn asks_for(&self, user: &str, image: &Image) -> bool {
-        let me = |name: &str| if name == "self" { user.to_string() } else { name.to_string() };
+    fn asks_for(&self, account: &str, image: &Image) -> bool {
+        let me = |name: &str| if name == "self" { account.to_string() } else { name.to_string() };
         let id = self.image_ids.is_empty() || self.image_ids.contains(&image.image_id);
         let owner =
             self.owners.is_empty() || self.owners.iter().any(|owner| owner == "all" || me(owner) == image.owner_id);
         // euca-describe-images asks once by owner=self and once by executable-by=self; who owns an
-        // image may run it, and everybody may run a public one.
-        let runs = |who: &String| match who.as_str() {
-            "all" => image.is_public,
-            who => image.is_public || me(who) == image.owner_id,
+        // image may run it, and everybody may run a public one. Whom else an owner has let in is
+        // between the two of them.
+        let runs = |who: &String| match me(who) {
+            all if all == "all" => image.is_public,
+            myself if myself == account => true,
+            other => image.owner_id == account && image.launch_permissions.contains(&other),
         };
         let executable = self.executable_by.is_empty() || self.executable_by.iter().any(runs);
         id && owner && executable && self.filters.pass(image)
@@ -234,6 +252,7 @@ impl Action for RegisterImage {
     type Response = RegisterImageResponse;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        refuse_unsupported(params)?;
         let image_location = location(params)?;
         let last_part = image_location.rsplit('/').next().unwrap_or_default().to_string();
         let image_type = image_type(params)?;
@@ -246,7 +265,7 @@ impl Action for RegisterImage {
         Ok(Self {
             name: image_name(params.optional("Name").unwrap_or(&last_part))?,
             image_location,
-            description: params.text("Description"),
+            description: params.optional("Description").map(|text| checked_description(params, text)).transpose()?,
             architecture: architecture(params)?,
             image_type,
             kernel_id,
@@ -255,6 +274,37 @@ impl Action for RegisterImage {
             sha256: sha256(params)?,
             tags: Tag::specified_beside(params, ResourceType::Image, &["snapshot"])?,
         })
+    }
+}
+
+/// Asks for what images here cannot have are refused rather than dropped.
+fn refuse_unsupported(params: &Params) -> Result<(), Ec2Error> {
+    if params
+        .groups("BlockDeviceMapping")
+        .iter()
+        .any(|mapping| mapping.iter().any(|(name, _)| name.starts_with("Ebs.")))
+    {
+        let text = "Disks that are volumes (BlockDeviceMapping.N.Ebs) are not supported by this cloud; leave them out";
+        return Err(Ec2Error::new(Code::Unsupported, text));
+    }
+    match params.optional("VirtualizationType") {
+        None | Some("hvm") => Ok(()),
+        Some(other) => Err(params.invalid("VirtualizationType", other, "Instances here are of the type hvm.")),
+    }
+}
+
+/// Owners or users: an account's id, or a word such as `self`, `all`, `amazon` (of whom there is
+/// nothing here).
+fn who(params: &Params, parameter: &str) -> Result<Vec<String>, Ec2Error> {
+    let all = params.list(parameter);
+    let known = |who: &String| is_account_id(who) || who.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-');
+    match all.iter().find(|who| !known(who)) {
+        None => Ok(all),
+        Some(other) => {
+            let shown: String = other.chars().take(60).collect();
+            let text = format!("Invalid user id: \"{shown}\" (expecting self, all, or the 12 digits of an account)");
+            Err(Ec2Error::new(Code::InvalidUserIdMalformed, text))
+        }
     }
 }
 

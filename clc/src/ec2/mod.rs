@@ -10,6 +10,7 @@ pub mod attributes;
 pub mod console;
 pub mod filters;
 pub mod ids;
+pub mod image_attributes;
 pub mod images;
 pub mod instances;
 pub mod keys;

@@ -7,6 +7,7 @@ use super::Done;
 use super::absent::*;
 use super::attributes::*;
 use super::console::*;
+use super::image_attributes::*;
 use super::images::*;
 use super::instances::*;
 use super::keys::*;
@@ -129,6 +130,9 @@ sampled! {
     DescribePlacementGroups => none::<DescribePlacementGroups>(), none::<DescribePlacementGroups>();
     DescribeBundleTasks => none::<DescribeBundleTasks>(), none::<DescribeBundleTasks>();
     DeregisterImage => Done, Done;
+    ModifyImageAttribute => Done, Done;
+    ResetImageAttribute => Done, Done;
+    DescribeImageAttribute => image_attribute(true), image_attribute(false);
     DeleteKeyPair => Done, Done;
     GetConsoleOutput => console(b"hello\r\n\x1b[1m\xff"), console(b"");
     RegisterImage => registered(), registered();
@@ -146,6 +150,15 @@ sampled! {
 
 fn attribute(attribute: Attribute, value: AttributeValue) -> DescribeInstanceAttributeResponse {
     DescribeInstanceAttributeResponse { instance_id: "i-1A2B3C4D".into(), attribute, value }
+}
+
+fn image_attribute(full: bool) -> DescribeImageAttributeResponse {
+    let permissions = vec![Permission::All, Permission::Account("123456789012".into())];
+    let (attribute, value) = match full {
+        true => (ImageAttribute::LaunchPermission, ImageAttributeValue::Permissions(permissions)),
+        false => (ImageAttribute::Description, ImageAttributeValue::Text(None)),
+    };
+    DescribeImageAttributeResponse { image_id: "emi-11111111".into(), attribute, value }
 }
 
 fn monitorings(on: bool) -> Monitorings {
@@ -180,6 +193,7 @@ fn image(full: bool) -> Image {
         state: ImageState::Available,
         owner_id: "admin".into(),
         is_public: true,
+        launch_permissions: Vec::new(),
         architecture: "x86_64".into(),
         image_type: ImageType::Machine,
         kernel_id: only("eki-22222222"),

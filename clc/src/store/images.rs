@@ -1,6 +1,6 @@
 //! Images: machines, kernels and ramdisks, by URL. The bytes are the nodes' to fetch.
 
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::tags::{add_tags, forget_tags, tags_of};
 use super::{Store, StoreError, is_duplicate};
@@ -37,12 +37,30 @@ pub struct Image {
     pub ramdisk_id: Option<String>,
     /// `/dev/sda1`.
     pub root_device_name: Option<String>,
-    /// True if every account may run it.
+    /// True if every account may see and run it.
     pub public: bool,
+    /// The accounts, besides its owner, whose users may see and run it.
+    pub launch_permissions: Vec<String>,
     /// When it was registered, microseconds since the epoch.
     pub created: i64,
     /// Its owner's labels.
     pub tags: Vec<Tag>,
+}
+
+/// What an owner may change of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageUpdate {
+    /// Its description.
+    Description(Option<String>),
+    /// Who may see and run it.
+    LaunchPermissions {
+        /// Whether everybody may; none: as it was.
+        public: Option<bool>,
+        /// Accounts that may from now on.
+        add: Vec<String>,
+        /// Accounts that may not any more.
+        remove: Vec<String>,
+    },
 }
 
 /// What became of a registration.
@@ -73,6 +91,7 @@ impl Image {
             ramdisk_id: row.get("ramdisk_id")?,
             root_device_name: row.get("root_device_name")?,
             public: row.get("public")?,
+            launch_permissions: Vec::new(),
             created: row.get("created")?,
             tags: Vec::new(),
         })
@@ -88,7 +107,7 @@ impl Image {
 
     /// True if that account's users may see and run it.
     pub fn is_visible_to(&self, account: &str) -> bool {
-        self.public || self.owner == account
+        self.public || self.owner == account || self.launch_permissions.iter().any(|id| id == account)
     }
 }
 
@@ -146,8 +165,44 @@ impl Store {
             let mut images: Vec<Image> = select.query_map([], Image::of)?.collect::<Result<_, _>>()?;
             for image in &mut images {
                 image.tags = tags_of(tx, &image.id)?;
+                image.launch_permissions = launch_permissions(tx, &image.id)?;
             }
             Ok(images)
+        })
+        .await
+    }
+
+    /// Changes what an owner may change of an image; one that is gone stays so. `Err` with the id of an
+    /// account that is not there; then nothing is changed.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn update_image(&self, id: String, update: ImageUpdate) -> Result<Result<(), String>, StoreError> {
+        self.write(move |tx| {
+            let (public, add, remove) = match update {
+                ImageUpdate::Description(text) => {
+                    tx.execute("UPDATE images SET description = ?2 WHERE image_id = ?1", params![id, text])?;
+                    return Ok(Ok(()));
+                }
+                ImageUpdate::LaunchPermissions { public, add, remove } => (public, add, remove),
+            };
+            for account in &add {
+                let mut there = tx.prepare_cached("SELECT 1 FROM accounts WHERE account_id = ?1")?;
+                if !there.exists([account])? {
+                    return Ok(Err(account.clone()));
+                }
+            }
+            tx.execute("UPDATE images SET public = coalesce(?2, public) WHERE image_id = ?1", params![id, public])?;
+            for account in &remove {
+                let sql = "DELETE FROM launch_permissions WHERE image_id = ?1 AND account_id = ?2";
+                tx.execute(sql, [&id, account])?;
+            }
+            for account in &add {
+                let sql = "INSERT INTO launch_permissions SELECT image_id, ?2 FROM images WHERE image_id = ?1
+                           ON CONFLICT DO NOTHING";
+                tx.execute(sql, [&id, account])?;
+            }
+            Ok(Ok(()))
         })
         .await
     }
@@ -163,4 +218,10 @@ impl Store {
         })
         .await
     }
+}
+
+fn launch_permissions(tx: &Connection, id: &str) -> rusqlite::Result<Vec<String>> {
+    let mut select =
+        tx.prepare_cached("SELECT account_id FROM launch_permissions WHERE image_id = ?1 ORDER BY account_id")?;
+    select.query_map([id], |row| row.get(0))?.collect()
 }

@@ -34,7 +34,7 @@ use tokio::sync::Semaphore;
 pub use accounts::{Account, Scope};
 pub use clusters::Cluster;
 pub use credentials::{AccessKey, Certificate};
-pub use images::{Image, Registered};
+pub use images::{Image, ImageUpdate, Registered};
 pub use instances::{Attributes, Instance, Reason};
 pub use keys::KeyPair;
 pub use progress::{Change, Refused, Report};

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -266,6 +266,16 @@ ALTER TABLE instances ADD COLUMN disable_api_termination INTEGER NOT NULL DEFAUL
 ALTER TABLE instances ADD COLUMN disable_api_stop INTEGER NOT NULL DEFAULT 0 CHECK (disable_api_stop IN (0, 1));
 ALTER TABLE instances ADD COLUMN shutdown_behavior TEXT NOT NULL DEFAULT 'stop' CHECK (shutdown_behavior IN ('stop', 'terminate'));
 ALTER TABLE instances ADD COLUMN monitored INTEGER NOT NULL DEFAULT 0 CHECK (monitored IN (0, 1));
+";
+
+/// The accounts that may see and run another's image; images.public is for everybody.
+const LAUNCH_PERMISSIONS: &str = "
+CREATE TABLE launch_permissions (
+    image_id   TEXT NOT NULL REFERENCES images (image_id) ON DELETE CASCADE,
+    account_id TEXT NOT NULL REFERENCES accounts (account_id) ON DELETE CASCADE,
+    PRIMARY KEY (image_id, account_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX launch_permissions_of_account ON launch_permissions (account_id);
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -479,6 +479,7 @@ fn image(created: i64) -> Image {
         ramdisk_id: None,
         root_device_name: None,
         public: true,
+        launch_permissions: Vec::new(),
         created,
         tags: Vec::new(),
     }

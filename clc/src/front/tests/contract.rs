@@ -77,6 +77,9 @@ async fn answers() -> Vec<(String, String)> {
     write::<RegisterImage>(&mut all).await;
     write::<DescribeImages>(&mut all).await;
     write::<DeregisterImage>(&mut all).await;
+    write::<DescribeImageAttribute>(&mut all).await;
+    write::<ModifyImageAttribute>(&mut all).await;
+    write::<ResetImageAttribute>(&mut all).await;
     write::<CreateKeyPair>(&mut all).await;
     write::<ImportKeyPair>(&mut all).await;
     write::<DescribeKeyPairs>(&mut all).await;

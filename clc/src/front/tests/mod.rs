@@ -23,6 +23,7 @@ use crate::ec2::absent::*;
 use crate::ec2::admin::DescribeClusters;
 use crate::ec2::attributes::{DescribeInstanceAttribute, ModifyInstanceAttribute, ResetInstanceAttribute};
 use crate::ec2::console::{GetConsoleOutput, GetPasswordData};
+use crate::ec2::image_attributes::{DescribeImageAttribute, ModifyImageAttribute, ResetImageAttribute};
 use crate::ec2::images::{DeregisterImage, DescribeImages, RegisterImage};
 use crate::ec2::instances::{DescribeInstances, RebootInstances, StartInstances, StopInstances, TerminateInstances};
 use crate::ec2::keys::{CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair};
@@ -112,6 +113,9 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<RegisterImage>)
         .on(sample::<DescribeImages>)
         .on(sample::<DeregisterImage>)
+        .on(sample::<DescribeImageAttribute>)
+        .on(sample::<ModifyImageAttribute>)
+        .on(sample::<ResetImageAttribute>)
         .on(sample::<CreateKeyPair>)
         .on(sample::<ImportKeyPair>)
         .on(sample::<DescribeKeyPairs>)
