@@ -40,7 +40,7 @@ build_binaries() {
         debug) ;;
         *) die "IRONBARK_PROFILE=$PROFILE: write release or debug" ;;
     esac
-    (cd "$ROOT" && CARGO_TARGET_DIR=$TARGET cargo build --locked --workspace --bins "${options[@]}")
+    (cd "$ROOT" && CARGO_TARGET_DIR=$TARGET cargo build --locked --workspace --exclude ironbark-tests --bins "${options[@]}")
 }
 
 build_guest() { "$ROOT/tests/guest/build-guest.sh" "$GUEST" | sed 's/^/            /'; }

@@ -7,6 +7,7 @@ pub mod daemon;
 pub mod door;
 pub mod real_node;
 pub mod scripted_node;
+pub mod talk;
 pub mod tools;
 pub mod wait;
 

@@ -2,25 +2,22 @@
 //! controller, and instances that run.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use ironbark_clc::config::Config;
-use ironbark_clc::ec2::images::ImageType;
 use ironbark_clc::init;
-use ironbark_clc::store::{AccessKey, Cluster, Image, Store};
 use ironbark_tests::daemon::free_address;
 use ironbark_wsdl::wsse::Identity;
 use tempfile::TempDir;
 
-use crate::client::{Ec2, Soap, USER};
+use crate::client::{Ec2, Soap, encode};
 use crate::part::Part;
 use crate::parts::CC_PATH;
 
 /// How long is waited for anything.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// The image of every instance, a mebibyte of nothing.
-const IMAGE: &str = "emi-00000001";
 
 /// How the cluster controller calls its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +56,9 @@ pub struct Bed {
     /// Its node controller.
     pub nc: Part,
     /// Its user.
-    pub ec2: std::sync::Arc<Ec2>,
+    pub ec2: Arc<Ec2>,
+    /// The image of every instance, a mebibyte of nothing.
+    pub image: String,
     node_urls: [String; 2],
     cc_address: String,
     directory: TempDir,
@@ -73,22 +72,19 @@ impl Bed {
     pub async fn new() -> Result<Self> {
         let directory = scratch()?;
         let path = directory.path();
-        for (tier, name) in [("clc", "clc"), ("cc", "cluster1"), ("nc", "n1")] {
-            Identity::load_or_generate(&path.join(tier), name)?;
-        }
+        keys(path)?;
         std::fs::create_dir(path.join("images"))?;
         std::fs::write(path.join("images/root"), vec![0u8; 1 << 20])?;
         let cc_address = free_address();
-        let (clc_address, key) = records(path, &format!("http://{cc_address}{CC_PATH}")).await?;
-        let mut nc = Part::start("nc", path, &["nc", &text(path)?])?;
+        let mut nc = Part::node("nc", path, &["nc", &text(path)?])?;
         let urls = nc.line()?;
         let (signed, unsigned) = urls.split_once(' ').context("the node says two URLs")?;
         let node_urls = [signed.to_string(), unsigned.to_string()];
-        let clc = Part::start("clc", path, &["clc", &text(path)?])?;
-        let ec2 = std::sync::Arc::new(Ec2::new(&clc_address, key));
-        let bed = Self { clc, nc, ec2, node_urls, cc_address, directory };
-        bed.until("the cloud to answer", "DescribeRegions", "", |_| true).await?;
-        Ok(bed)
+        let (clc, ec2) = clc(path, &format!("http://{cc_address}{CC_PATH}")).await?;
+        let location = format!("file://{}", path.join("images/root").display());
+        let image = ec2.ask("RegisterImage", &format!("&Name=nothing&ImageLocation={}", encode(&location))).await?;
+        let image = between(&image, "<imageId>").next().context("an image id")?.to_string();
+        Ok(Self { clc, nc, ec2, image, node_urls, cc_address, directory })
     }
 
     /// Starts the cluster controller in that mode, and a caller of it.
@@ -114,34 +110,48 @@ impl Bed {
     /// # Errors
     /// That they do not.
     pub async fn run_instances(&self, count: usize) -> Result<Vec<String>> {
-        let run = format!("&ImageId={IMAGE}&InstanceType=m1.small&MinCount={count}&MaxCount={count}");
+        let image = &self.image;
+        let run = format!("&ImageId={image}&InstanceType=m1.small&MinCount={count}&MaxCount={count}");
         // Refused until the cloud has heard of the cluster's room.
-        let answer = self.until("room for instances", "RunInstances", &run, |_| true).await?;
-        let ids: Vec<String> = answer
-            .split("<instanceId>")
-            .skip(1)
-            .filter_map(|rest| rest.split('<').next())
-            .map(str::to_string)
-            .collect();
+        let answer = until(&self.ec2, "room for instances", "RunInstances", &run, |_| true).await?;
+        let ids: Vec<String> = between(&answer, "<instanceId>").map(str::to_string).collect();
         ensure!(ids.len() == count, "{} of {count} instances were accepted", ids.len());
-        self.until("the instances to run", "DescribeInstances", "", |text| {
-            text.matches("<name>running</name>").count() == count
-        })
-        .await?;
+        self.all_run(count).await?;
         Ok(ids)
     }
 
-    /// Asks again and again until there is a good answer.
-    async fn until(&self, what: &str, action: &str, more: &str, good: impl Fn(&str) -> bool) -> Result<String> {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.ec2.ask(action, more).await {
-                Ok(text) if good(&text) => return Ok(text),
-                answer => ensure!(Instant::now() < deadline, "waited in vain for {what}; the last answer: {answer:?}"),
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
+    /// Waits until so many instances run.
+    ///
+    /// # Errors
+    /// That they do not.
+    pub async fn all_run(&self, count: usize) -> Result<()> {
+        let run = |text: &str| text.matches("<name>running</name>").count() == count;
+        until(&self.ec2, "the instances to run", "DescribeInstances", "", run).await.map(drop)
     }
+}
+
+/// Asks again and again until there is a good answer.
+///
+/// # Errors
+/// The last answer, when there is none for long.
+pub async fn until(ec2: &Ec2, what: &str, action: &str, more: &str, good: impl Fn(&str) -> bool) -> Result<String> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match ec2.ask(action, more).await {
+            Ok(text) if good(&text) => return Ok(text),
+            answer => {
+                let answer = answer.unwrap_or_else(|error| error.to_string());
+                let answer: String = answer.chars().take(1000).collect();
+                ensure!(Instant::now() < deadline, "waited in vain for {what}; the last answer: {answer}");
+            }
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The texts of all elements of that name.
+fn between<'a>(text: &'a str, tag: &'a str) -> impl Iterator<Item = &'a str> {
+    text.split(tag).skip(1).filter_map(|rest| rest.split('<').next())
 }
 
 /// A directory on the disk that the build is on, for a file system in memory would flatter us.
@@ -152,48 +162,38 @@ pub fn scratch() -> Result<TempDir> {
     TempDir::with_prefix_in("cloud-", env!("CARGO_TARGET_TMPDIR")).context("a directory for the cloud")
 }
 
-/// Configuration and records of a cloud with one cluster, one user and one image; gives the cloud's address and the
-/// user's key.
-async fn records(path: &Path, cluster_url: &str) -> Result<(String, AccessKey)> {
+/// Makes the three tiers' identities.
+///
+/// # Errors
+/// If they cannot be made.
+pub fn keys(path: &Path) -> Result<()> {
+    for (tier, name) in [("clc", "clc"), ("cc", "cluster1"), ("nc", "n1")] {
+        Identity::load_or_generate(&path.join(tier), name)?;
+    }
+    Ok(())
+}
+
+/// Starts a cloud controller that knows one cluster, and gives it with its first user. `keys` are made.
+///
+/// # Errors
+/// Why it does not start.
+pub async fn clc(path: &Path, cluster_url: &str) -> Result<(Part, Arc<Ec2>)> {
     let address = free_address();
     let text = format!("listen = \"{address}\"\nstate_dir = \"clc\"\nurl = \"http://{address}/services/Eucalyptus\"\n");
     std::fs::write(path.join("clc.toml"), text)?;
-    let config = Config::load(&path.join("clc.toml"))?;
-    init::init(&config, &path.join("credentials")).await?;
-    let store = Store::open(&config.database())?;
-    let created = jiff::Timestamp::now().as_microsecond();
-    let cluster = Cluster {
-        name: "cluster1".to_string(),
-        url: cluster_url.to_string(),
-        certificate: std::fs::read_to_string(path.join("cc/cert.pem"))?,
-        profile: "strict".to_string(),
-        created,
-    };
-    store.register_cluster(cluster).await?;
-    let account = store.account(USER.to_string()).await?.context("init makes an account")?.id;
-    let user = store.user(account.clone(), USER.to_string()).await?.context("init makes a user")?.user;
-    let image = Image {
-        id: IMAGE.to_string(),
-        owner: account.clone(),
-        kind: ImageType::Machine,
-        name: "nothing".to_string(),
-        description: None,
-        location: format!("file://{}", path.join("images/root").display()),
-        sha256: None,
-        architecture: "x86_64".to_string(),
-        kernel_id: None,
-        ramdisk_id: None,
-        root_device_name: None,
-        public: true,
-        created,
-        tags: Vec::new(),
-    };
-    store.register_image(image).await?;
-    let keys = store.access_keys(user.id).await?;
-    let key = keys.into_iter().next().context("init makes a key")?;
-    Ok((address, key))
+    init::init(&Config::load(&path.join("clc.toml"))?, &path.join("credentials")).await?;
+    let part = Part::start("clc", path, &["clc", &self::text(path)?])?;
+    let user = Arc::new(Ec2::new(&address, &path.join("credentials/eucarc"))?);
+    let certificate = std::fs::read_to_string(path.join("cc/cert.pem"))?;
+    let cluster = format!("&Name=cluster1&Url={}&Certificate={}", encode(cluster_url), encode(&certificate));
+    until(&user, "the cloud to answer", "RegisterCluster", &cluster, |_| true).await?;
+    Ok((part, user))
 }
 
-fn text(path: &Path) -> Result<String> {
+/// A path as an argument.
+///
+/// # Errors
+/// If it is no text.
+pub fn text(path: &Path) -> Result<String> {
     path.to_str().map(str::to_string).context("a path that is text")
 }

@@ -5,9 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use http::{HeaderMap, HeaderValue, header};
-use ironbark_clc::store::AccessKey;
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::http::{HttpClient, post};
 use ironbark_wsdl::peer::{Peer, SoapClient};
@@ -19,6 +18,8 @@ use ironbark_wsdl::{CallError, Context, Recorder, Request, RequestId, call};
 #[path = "../../../clc/cli/src/sigv4.rs"]
 mod sigv4;
 
+pub use sigv4::encode;
+
 /// How long any call may take.
 const BUDGET: Duration = Duration::from_secs(30);
 /// The user of everything that is measured.
@@ -27,14 +28,30 @@ pub const USER: &str = "admin";
 /// A user's client at the cloud's door.
 pub struct Ec2 {
     address: String,
-    key: AccessKey,
+    access_key: String,
+    secret_key: String,
     http: HttpClient,
 }
 
 impl Ec2 {
-    /// A client of the CLC at `address`, `host:port`.
-    pub fn new(address: &str, key: AccessKey) -> Self {
-        Self { address: address.to_string(), key, http: HttpClient::new(Duration::from_secs(3), 64) }
+    /// A client of the CLC at `address`, `host:port`, with the keys of an eucarc.
+    ///
+    /// # Errors
+    /// If that cannot be read, or has no keys.
+    pub fn new(address: &str, eucarc: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(eucarc).context("the user's eucarc")?;
+        let value = |name: &str| {
+            let mut lines = text.lines();
+            let line = lines.find_map(|line| line.strip_prefix("export ")?.strip_prefix(name)?.strip_prefix('='));
+            line.map(|value| value.trim_matches(['"', '\'']).to_string())
+                .with_context(|| format!("no {name} in eucarc"))
+        };
+        Ok(Self {
+            address: address.to_string(),
+            access_key: value("AWS_ACCESS_KEY_ID")?,
+            secret_key: value("AWS_SECRET_ACCESS_KEY")?,
+            http: HttpClient::new(Duration::from_secs(3), 64),
+        })
     }
 
     /// Performs an action and gives the answer's text. `more` is the rest of the form: `&InstanceId.1=i-1`.
@@ -43,11 +60,11 @@ impl Ec2 {
     /// The cloud's own words.
     pub async fn ask(&self, action: &str, more: &str) -> Result<String> {
         const PATH: &str = "/services/Eucalyptus";
-        let body = format!("Action={}&Version=2016-11-15{more}", sigv4::encode(action));
+        let body = format!("Action={}&Version=2016-11-15{more}", encode(action));
         let date = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ").to_string();
         let authorization = sigv4::authorization(&sigv4::Signing {
-            access_key: &self.key.id,
-            secret_key: &self.key.secret,
+            access_key: &self.access_key,
+            secret_key: &self.secret_key,
             region: "ironbark",
             host: &self.address,
             path: PATH,

@@ -36,11 +36,22 @@ impl Part {
     /// # Errors
     /// Why it could not be started.
     pub fn start(name: &'static str, directory: &Path, role: &[&str]) -> Result<Self> {
+        let program = std::env::current_exe().context("this program's own path")?;
+        Self::run(name, directory, Command::new(program).arg("--as").args(role))
+    }
+
+    /// Starts the program of `benches/node`, as [`Part::start`] does.
+    ///
+    /// # Errors
+    /// Why it could not be started.
+    pub fn node(name: &'static str, directory: &Path, role: &[&str]) -> Result<Self> {
+        Self::run(name, directory, Command::new(env!("CARGO_BIN_EXE_ironbark-bench-node")).args(role))
+    }
+
+    fn run(name: &'static str, directory: &Path, command: &mut Command) -> Result<Self> {
         let log = directory.join(format!("{name}.log"));
         let log = File::options().create(true).append(true).open(&log).context("a log file")?;
-        let program = std::env::current_exe().context("this program's own path")?;
-        let mut command = Command::new(program);
-        command.arg("--as").args(role).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log);
         let mut process = command.spawn().with_context(|| format!("{name} cannot be started"))?;
         let to = process.stdin.take();
         let from = BufReader::new(process.stdout.take().context("its output was piped")?);

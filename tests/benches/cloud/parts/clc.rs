@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::Result;
 use ironbark_clc::config::Config;
 use ironbark_clc::serve;
+use ironbark_tests::talk::told;
 use ironbark_wsdl::log;
 
-use super::{runtime, told};
+use super::runtime;
 
 /// Serves `DIRECTORY/clc.toml` until the input ends.
 pub fn run(directory: &Path) -> Result<()> {

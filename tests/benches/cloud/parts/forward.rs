@@ -11,9 +11,10 @@ use hyper::service::service_fn;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use ironbark_tests::talk::{say, told};
 use tokio::net::TcpListener;
 
-use super::{runtime, say, told};
+use super::runtime;
 
 type Forwarder = Client<HttpConnector, Full<Bytes>>;
 

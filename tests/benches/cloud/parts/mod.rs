@@ -1,18 +1,17 @@
-//! What this program is when it is a part of the measured cloud. A part says on its output where it listens, answers
-//! the lines of its input, and ends with it.
+//! What this program is when it is a part of the measured cloud. The node is a program of its own: `benches/node`.
 
 mod cc;
 mod clc;
 mod forward;
-mod nc;
+mod nodes;
+mod probe;
 
 pub use cc::PATH as CC_PATH;
 
-use std::io::{BufRead, Write};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
-use tokio::sync::oneshot;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Plays a role until the input ends.
 ///
@@ -21,10 +20,12 @@ use tokio::sync::oneshot;
 pub fn play(words: &[String]) -> Result<()> {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["nc", directory] => nc::run(Path::new(directory)),
         ["cc", directory, isolation, signatures, listen, node] => {
             cc::run(Path::new(directory), isolation, signatures == "signed", listen, node)
         }
+        ["refresh", directory, isolation, nodes, count] => cc::refresh(Path::new(directory), isolation, nodes, count),
+        ["nodes", directory, count] => nodes::run(Path::new(directory), count),
+        ["probe", what, directory] => probe::run(what, Path::new(directory)),
         ["clc", directory] => clc::run(Path::new(directory)),
         ["forward"] => forward::run(None),
         ["forward", next] => forward::run(Some(next)),
@@ -37,21 +38,8 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")
 }
 
-/// Says a line to whoever started us.
-fn say(line: &str) {
-    let mut out = std::io::stdout().lock();
-    // Nobody hears it who has gone.
-    let _ = writeln!(out, "{line}").and_then(|()| out.flush());
-}
-
-/// Answers the lines of the input; resolves at their end.
-fn told(answer: impl Fn(&str) -> String + Send + 'static) -> impl Future<Output = ()> {
-    let (end, ended) = oneshot::channel::<()>();
-    std::thread::spawn(move || {
-        for line in std::io::stdin().lock().lines().map_while(Result::ok) {
-            say(&answer(&line));
-        }
-        drop(end);
-    });
-    async move { drop(ended.await) }
+/// As many descriptors as the system lets us have, for thousands of connections.
+fn allow_many_connections() -> Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).context("more descriptors")
 }

@@ -1,14 +1,16 @@
-//! The node as a part: all of it but libvirt, in whose place stands a hypervisor in memory whose guests reboot at
-//! once. Two doors, one that asks for signatures and one that does not.
+//! The node as a part of the benchmark: all of it but libvirt, in whose place stands a hypervisor in memory whose
+//! guests reboot at once. Two doors, one that asks for signatures and one that does not. `libvirt` as argument
+//! measures libvirt instead.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Error, Result};
+use anyhow::{Context as _, Error, Result, bail};
 use ironbark_nc::hypervisor::HostInfo;
 use ironbark_nc::hypervisor::scripted::Scripted;
 use ironbark_nc::images::{AllowRules, ImageStore};
 use ironbark_nc::{GivenLimits, Node, Parts, Times, router};
+use ironbark_tests::talk::{repeat, say, told};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::endpoint::Endpoint;
 use ironbark_wsdl::http::{ServerLimits, serve};
@@ -17,17 +19,25 @@ use ironbark_wsdl::trace::Recorder;
 use ironbark_wsdl::wsse::{Certificate, Identity, Profile, Security};
 use tokio::net::TcpListener;
 use uuid::Uuid;
-
-use super::{runtime, say, told};
+use virt::connect::Connect;
+use virt::domain::Domain;
 
 const PATH: &str = "/axis2/services/EucalyptusNC";
 
-/// Serves until the input ends. The first line says the two URLs; `boots` is answered with the guests' boots so far.
-pub fn run(directory: &Path) -> Result<()> {
-    log::init();
-    runtime()?.block_on(serve_node(directory))
+fn main() -> Result<()> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        ["nc", directory] => {
+            log::init();
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime")?;
+            runtime.block_on(serve_node(Path::new(directory)))
+        }
+        ["libvirt"] => reboot_domain(),
+        _ => bail!("this is a part of the benchmark, which starts it: cargo bench -p ironbark-tests"),
+    }
 }
 
+/// Serves until the input ends. The first line says the two URLs; a line is answered with the guests' boots so far.
 async fn serve_node(directory: &Path) -> Result<()> {
     let recorder = Arc::new(Recorder::new("nc:n1"));
     let host = HostInfo { cores: 64, memory_mb: 64 * 1024, hypervisor: "in memory".into() };
@@ -72,4 +82,11 @@ fn parts(directory: &Path, recorder: Arc<Recorder>) -> Result<Parts> {
         times: Times::default(),
         recorder,
     })
+}
+
+/// libvirt's reboot, in its driver that starts nothing, as often as each line of the input says.
+fn reboot_domain() -> Result<()> {
+    let connection = Connect::open(Some("test:///default")).context("libvirt's test driver")?;
+    let domain = Domain::lookup_by_name(&connection, "test").context("its domain")?;
+    repeat(|| domain.reboot(0).context("reboot"))
 }
