@@ -13,7 +13,7 @@ use crate::ec2::instances as ec2;
 use crate::ec2::keys as ec2_keys;
 use crate::ids;
 use crate::lifecycle::{Due, Observed};
-use crate::store::{Image, Instance, KeyPair, Report, Reservation};
+use crate::store::{Image, Instance, KeyPair, Reason, Report, Reservation};
 use crate::types::{SIZES, Size};
 
 /// The platform that 2.0.1's clusters demand to be told.
@@ -175,7 +175,7 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         private_dns_name: private_ip.clone().unwrap_or_default(),
         // 2.0.1's rule: without a public address, the private one.
         dns_name: public_ip.clone().or_else(|| private_ip.clone()).unwrap_or_default(),
-        reason: reason.map(|reason| format!("{}: {}", reason.code, reason.text)).unwrap_or_default(),
+        reason: reason.map(|reason| transition(reason, instance.since)).unwrap_or_default(),
         state_reason: reason.map(|reason| ec2::StateReason {
             code: reason.code.clone(),
             message: format!("{}: {}", reason.code, reason.text),
@@ -183,6 +183,7 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         key_name: of.key_name.clone(),
         launch_index: instance.launch_index,
         instance_type: of.type_name.clone(),
+        cores: of.cores,
         launch_time: timestamp(instance.launched),
         availability_zone: instance.cluster.clone(),
         kernel_id: of.kernel.as_ref().map(|(id, _)| id.clone()),
@@ -195,6 +196,16 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         client_token: of.client_token.clone(),
         monitored: instance.attributes.monitored,
         tags: instance.tags.clone(),
+    }
+}
+
+/// Why the state last changed, as EC2 says it: `User initiated (2026-11-20 12:00:00 GMT)`.
+fn transition(reason: &Reason, since: i64) -> String {
+    match reason.code.as_str() {
+        "Client.UserInitiatedShutdown" => {
+            format!("User initiated ({} GMT)", timestamp(since).strftime("%Y-%m-%d %H:%M:%S"))
+        }
+        code => format!("{code}: {}", reason.text),
     }
 }
 

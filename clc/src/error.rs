@@ -59,6 +59,7 @@ pub enum Code {
     InvalidZoneNotFound,
     InvalidAddressNotFound,
     InvalidInstanceAttributeValue,
+    InvalidBlockDeviceMapping,
     // What there is none of here.
     InvalidVpcIdNotFound,
     InvalidSubnetIdNotFound,
@@ -137,6 +138,7 @@ impl Code {
             Code::InvalidInstanceType => ("InvalidInstanceType", 400),
             Code::InvalidZoneNotFound => ("InvalidZone.NotFound", 400),
             Code::InvalidAddressNotFound => ("InvalidAddress.NotFound", 400),
+            Code::InvalidBlockDeviceMapping => ("InvalidBlockDeviceMapping", 400),
             Code::InvalidInstanceAttributeValue => ("InvalidInstanceAttributeValue", 400),
             Code::InvalidVpcIdNotFound => ("InvalidVpcID.NotFound", 400),
             Code::InvalidSubnetIdNotFound => ("InvalidSubnetID.NotFound", 400),

@@ -152,3 +152,24 @@ async fn status_is_what_the_tiers_say() {
     let error = status::describe_instance_status(lab.cloud.clone(), lab.ctx(), caller("admin"), unknown).await;
     assert_eq!(error.unwrap_err().code, Code::InvalidInstanceIdNotFound);
 }
+
+#[tokio::test]
+async fn what_a_launch_sets_is_set_of_each() {
+    let lab = Lab::new().await;
+    let mut request = Lab::run(2);
+    request.client_token = Some("protected".into());
+    request.disable_api_termination = true;
+    request.shutdown_behavior = ShutdownBehavior::Terminate;
+    request.monitored = true;
+    let ids = lab.run_instances(request.clone()).await.unwrap();
+    for id in &ids {
+        assert_eq!(attribute(&lab, id, Attribute::DisableApiTermination).await, AttributeValue::Boolean(true));
+        let behavior = attribute(&lab, id, Attribute::InstanceInitiatedShutdownBehavior).await;
+        assert_eq!(behavior, AttributeValue::Text(Some("terminate".into())));
+        assert!(lab.describe(id).await.unwrap().monitored);
+    }
+    assert_eq!(terminate(&lab, &ids).await.unwrap_err().code, Code::OperationNotPermitted);
+    assert_eq!(lab.run_instances(request.clone()).await.unwrap(), ids, "the same request again");
+    request.disable_api_termination = false;
+    assert_eq!(lab.run_instances(request).await.unwrap_err().code, Code::IdempotentParameterMismatch);
+}

@@ -1,25 +1,11 @@
 """An instance's whole life through boto3, unchanged. usage: boto3_life.py IMAGE [CONSOLE-TEXT]"""
 import sys
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+
+from expect import WAIT, client, refused
 
 image = sys.argv[1]
 text = sys.argv[2] if len(sys.argv) > 2 else None
-# One try: a wrong 5xx must show, not be hidden by retries.
-ec2 = boto3.client("ec2", config=Config(retries={"total_max_attempts": 1}))
-WAIT = {"Delay": 1, "MaxAttempts": 150}
-
-
-def refused(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] < 500, error
-        return
-    raise AssertionError(f"{call.__name__} was not refused with {code}")
-
+ec2 = client()
 
 zones = ec2.describe_availability_zones()["AvailabilityZones"]
 assert zones[0]["ZoneName"] == "cluster1" and zones[0]["State"] == "available", zones

@@ -40,6 +40,18 @@ fn boto3_tags() {
     life("boto3_tags.py", &[]);
 }
 
+/// The whole surface, with every kind of bad parameter.
+#[test]
+fn boto3_surface() {
+    life("boto3_surface.py", &[]);
+}
+
+/// What terraform asks for one aws_instance, from plan to destroy.
+#[test]
+fn terraform_flow() {
+    life("terraform_flow.py", &[]);
+}
+
 #[test]
 fn boto_2() {
     life("boto2_life.py", &[]);

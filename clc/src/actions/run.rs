@@ -146,7 +146,12 @@ impl Order {
                 client_token: request.client_token.clone(),
                 created: now,
             },
-            attributes: Attributes::default(),
+            attributes: Attributes {
+                disable_api_termination: request.disable_api_termination,
+                disable_api_stop: request.disable_api_stop,
+                shutdown_behavior: request.shutdown_behavior,
+                monitored: request.monitored,
+            },
             instance_ids: (0..self.count).map(|_| ids::instance_id()).collect(),
             tags: request.tags.clone(),
             digest: digest.to_string(),
@@ -259,6 +264,10 @@ fn fingerprint(request: &RunInstances) -> String {
         kernel_id,
         ramdisk_id,
         client_token: _,
+        disable_api_termination,
+        disable_api_stop,
+        shutdown_behavior,
+        monitored,
         tags,
     } = request;
     let mut text =
@@ -267,6 +276,8 @@ fn fingerprint(request: &RunInstances) -> String {
     let rest =
         write!(text, " {user_data:?} {instance_type:?} {availability_zone:?} {kernel_id:?} {ramdisk_id:?} {tags:?}");
     rest.expect("writing to a String cannot fail");
+    let set = write!(text, " {disable_api_termination} {disable_api_stop} {shutdown_behavior:?} {monitored}");
+    set.expect("writing to a String cannot fail");
     digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -301,6 +312,7 @@ mod tests {
         assert_eq!(with(|other| other.client_token = Some("t".into())), fingerprint(&request));
         assert_ne!(with(|other| other.max_count = 2), fingerprint(&request));
         assert_ne!(with(|other| other.user_data = Some(vec![])), fingerprint(&request));
+        assert_ne!(with(|other| other.monitored = true), fingerprint(&request));
         assert_ne!(with(|other| other.key_name = Some("k".into())), fingerprint(&request));
     }
 }

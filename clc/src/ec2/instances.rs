@@ -3,7 +3,8 @@
 
 use jiff::Timestamp;
 
-use super::filters::{Filtered, Filters, Values};
+use super::filters::Filters;
+use super::instance_filters::Placed;
 use super::{Done, Page, Tag, ids, monitoring};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
@@ -113,6 +114,8 @@ pub struct Instance {
     /// Its place in its reservation, from 0.
     pub launch_index: u32,
     pub instance_type: String,
+    /// Virtual cores.
+    pub cores: u32,
     pub launch_time: Timestamp,
     /// The cluster's name.
     pub availability_zone: String,
@@ -189,75 +192,36 @@ impl Instance {
         w.since("2010-06-15", |w| w.text("virtualizationType", "hvm"));
         w.since("2010-08-31", |w| w.optional("clientToken", self.client_token.as_deref()));
         Tag::write_set(&self.tags, w);
-        w.query_only(|w| {
-            w.text("hypervisor", "kvm");
-            w.boolean("ebsOptimized", false);
-            w.texts("networkInterfaceSet", Vec::<String>::new());
+        w.query_only(|w| self.write_later(w));
+    }
+
+    /// What versions of later than the SOAP contract's show. Clients read much of it without asking
+    /// whether it is there.
+    fn write_later(&self, w: &mut Writer) {
+        w.text("hypervisor", "kvm");
+        w.boolean("ebsOptimized", false);
+        w.boolean("enaSupport", false);
+        w.texts("networkInterfaceSet", Vec::<String>::new());
+        w.element("cpuOptions", |w| {
+            w.number("coreCount", i64::from(self.cores));
+            w.number("threadsPerCore", 1);
         });
-    }
-}
-
-/// An instance with its reservation, as filters see it.
-#[derive(Debug)]
-pub struct Placed<'a> {
-    reservation: &'a Reservation,
-    instance: &'a Instance,
-}
-
-fn one(value: impl ToString) -> Vec<String> {
-    vec![value.to_string()]
-}
-
-fn maybe(value: &Option<String>) -> Vec<String> {
-    value.iter().cloned().collect()
-}
-
-impl Filtered for Placed<'_> {
-    const TAGGED: bool = true;
-
-    fn field(name: &str) -> Option<Values<Self>> {
-        let values: Values<Self> = match name {
-            "instance-id" => |it| one(&it.instance.instance_id),
-            "instance-state-name" => |it| one(it.instance.state.name()),
-            "instance-state-code" => |it| one(it.instance.state.code()),
-            "instance-type" => |it| one(&it.instance.instance_type),
-            "image-id" => |it| one(&it.instance.image_id),
-            "kernel-id" => |it| maybe(&it.instance.kernel_id),
-            "ramdisk-id" => |it| maybe(&it.instance.ramdisk_id),
-            "key-name" => |it| maybe(&it.instance.key_name),
-            "reservation-id" => |it| one(&it.reservation.reservation_id),
-            "owner-id" => |it| one(&it.reservation.owner_id),
-            "availability-zone" => |it| one(&it.instance.availability_zone),
-            "private-ip-address" => |it| maybe(&it.instance.private_ip_address),
-            "ip-address" => |it| maybe(&it.instance.ip_address),
-            "dns-name" => |it| one(&it.instance.dns_name),
-            "private-dns-name" => |it| one(&it.instance.private_dns_name),
-            "client-token" => |it| maybe(&it.instance.client_token),
-            "group-name" | "instance.group-name" => {
-                |it| it.reservation.groups.iter().map(|group| group.name.clone()).collect()
+        w.element("capacityReservationSpecification", |w| w.text("capacityReservationPreference", "open"));
+        w.element("hibernationOptions", |w| w.boolean("configured", false));
+        w.element("enclaveOptions", |w| w.boolean("enabled", false));
+        w.element("maintenanceOptions", |w| w.text("autoRecovery", "disabled"));
+        // Guests get their key and user data on a disk; there is no metadata service.
+        w.element("metadataOptions", |w| {
+            w.text("state", "applied");
+            w.text("httpTokens", "optional");
+            w.number("httpPutResponseHopLimit", 1);
+            for off in ["httpEndpoint", "httpProtocolIpv6", "instanceMetadataTags"] {
+                w.text(off, "disabled");
             }
-            "group-id" | "instance.group-id" => {
-                |it| it.reservation.groups.iter().map(|group| group.id.clone()).collect()
-            }
-            "architecture" => |it| one(&it.instance.architecture),
-            "launch-time" => |it| one(format!("{:.3}", it.instance.launch_time)),
-            "launch-index" => |it| one(it.instance.launch_index),
-            "monitoring-state" => |it| one(monitoring::state(it.instance.monitored)),
-            "root-device-type" => |it| one(it.instance.root_device_type.name()),
-            "root-device-name" => |it| maybe(&it.instance.root_device_name),
-            "hypervisor" => |_| one("kvm"),
-            "virtualization-type" => |_| one("hvm"),
-            "tenancy" => |_| one("default"),
-            "state-reason-code" => |it| it.instance.state_reason.iter().map(|reason| reason.code.clone()).collect(),
-            // A cloud without networks of the users' own, and without Windows, matches none.
-            "vpc-id" | "subnet-id" | "platform" => |_| Vec::new(),
-            _ => return None,
-        };
-        Some(values)
-    }
-
-    fn tags(&self) -> &[Tag] {
-        &self.instance.tags
+        });
+        w.text("platformDetails", "Linux/UNIX");
+        w.text("usageOperation", "RunInstances");
+        w.text("currentInstanceBootMode", "legacy-bios");
     }
 }
 

@@ -12,6 +12,7 @@ pub mod filters;
 pub mod ids;
 pub mod image_attributes;
 pub mod images;
+mod instance_filters;
 pub mod instances;
 pub mod keys;
 pub mod monitoring;
@@ -23,6 +24,7 @@ pub mod samples;
 pub mod status;
 pub mod tags;
 pub mod types;
+mod unsupported;
 mod version;
 pub mod zones;
 

@@ -3,8 +3,9 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::attributes::ShutdownBehavior;
 use super::instances::Reservation;
-use super::{ResourceType, Tag, ids};
+use super::{ResourceType, Tag, ids, unsupported};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -37,6 +38,14 @@ pub struct RunInstances {
     pub ramdisk_id: Option<String>,
     /// Same token and same request: same reservation.
     pub client_token: Option<String>,
+    /// It cannot be terminated over the API.
+    pub disable_api_termination: bool,
+    /// It cannot be stopped over the API.
+    pub disable_api_stop: bool,
+    /// What becomes of it when its guest turns itself off.
+    pub shutdown_behavior: ShutdownBehavior,
+    /// It is wished to be monitored.
+    pub monitored: bool,
     /// Tags for the instances.
     pub tags: Vec<Tag>,
 }
@@ -46,7 +55,7 @@ impl Action for RunInstances {
     type Response = RunInstancesResponse;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        refuse_unsupported(params)?;
+        unsupported::refuse(params)?;
         let min_count = params.required_integer("MinCount", 1..=MAX_COUNT)?;
         let max_count = params.required_integer("MaxCount", 1..=MAX_COUNT)?;
         if max_count < min_count {
@@ -62,45 +71,24 @@ impl Action for RunInstances {
             security_group_ids: params.list("SecurityGroupId"),
             user_data: user_data(params)?,
             instance_type: params.text("InstanceType").unwrap_or_else(|| "m1.small".to_string()),
-            availability_zone: params.text("Placement.AvailabilityZone").filter(|zone| zone != "default"),
+            availability_zone: zone(params),
             kernel_id: ids::optional_image_id(params, "KernelId")?,
             ramdisk_id: ids::optional_image_id(params, "RamdiskId")?,
             client_token: client_token(params)?,
+            disable_api_termination: params.boolean("DisableApiTermination")?.unwrap_or(false),
+            disable_api_stop: params.boolean("DisableApiStop")?.unwrap_or(false),
+            shutdown_behavior: ShutdownBehavior::parse(params, "InstanceInitiatedShutdownBehavior")?
+                .unwrap_or_default(),
+            monitored: params.boolean("Monitoring.Enabled")?.unwrap_or(false),
             tags: Tag::specified_beside(params, ResourceType::Instance, &["volume", "network-interface"])?,
         })
     }
 }
 
-/// Asks for what this cloud cannot do are refused rather than dropped: a client that asked for a
-/// network or a disk must not get an instance without.
-fn refuse_unsupported(params: &Params) -> Result<(), Ec2Error> {
-    for name in [
-        "SubnetId",
-        "PrivateIpAddress",
-        "IamInstanceProfile.Arn",
-        "IamInstanceProfile.Name",
-        "LaunchTemplate.LaunchTemplateId",
-        "LaunchTemplate.LaunchTemplateName",
-    ] {
-        if params.optional(name).is_some() {
-            return Err(Ec2Error::new(
-                Code::Unsupported,
-                format!("{name} is not supported by this cloud; leave it out"),
-            ));
-        }
-    }
-    if params.boolean("DisableApiTermination")?.unwrap_or(false) {
-        let text = "DisableApiTermination is not supported by this cloud; leave it out";
-        return Err(Ec2Error::new(Code::Unsupported, text));
-    }
-    for mapping in params.groups("BlockDeviceMapping") {
-        if mapping.iter().any(|(name, _)| name.starts_with("Ebs.")) {
-            let text =
-                "Disks that are volumes (BlockDeviceMapping.N.Ebs) are not supported by this cloud yet; leave them out";
-            return Err(Ec2Error::new(Code::Unsupported, text));
-        }
-    }
-    Ok(())
+/// A zone's id is its name here.
+fn zone(params: &Params) -> Option<String> {
+    let zone = params.text("Placement.AvailabilityZone").or_else(|| params.text("Placement.AvailabilityZoneId"));
+    zone.filter(|zone| zone != "default")
 }
 
 fn user_data(params: &Params) -> Result<Option<Vec<u8>>, Ec2Error> {
@@ -187,7 +175,9 @@ mod tests {
         assert_eq!(code(&[("MinCount", "0")]), Code::InvalidParameterValue);
         assert_eq!(code(&[("MaxCount", "")]), Code::MissingParameter);
         assert_eq!(code(&[("ImageId", "i-1A2B3C4D")]), Code::InvalidImageIdMalformed);
-        assert_eq!(code(&[("SubnetId", "subnet-1")]), Code::Unsupported);
+        assert_eq!(code(&[("SubnetId", "subnet-1")]), Code::InvalidSubnetIdNotFound);
+        assert_eq!(code(&[("InstanceInitiatedShutdownBehavior", "explode")]), Code::InvalidParameterValue);
+        assert_eq!(code(&[("DisableApiTermination", "perhaps")]), Code::InvalidParameterValue);
         let big = STANDARD.encode(vec![b'x'; MAX_USER_DATA + 1]);
         assert!(parse(&[("UserData", &big)]).unwrap_err().message.len() < 200);
         assert!(!parse(&[("UserData", "secret!")]).unwrap_err().message.contains("secret"));

@@ -50,6 +50,7 @@ fn instance(full: bool) -> Instance {
         key_name: only("k1"),
         launch_index: 0,
         instance_type: "m1.small".into(),
+        cores: 1,
         launch_time: noon(),
         availability_zone: "cluster1".into(),
         kernel_id: only("eki-22222222"),
