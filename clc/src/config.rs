@@ -10,6 +10,7 @@ use ironbark_wsdl::euca201::{OldIdentity, OldPeers};
 use serde::Deserialize;
 
 use crate::cloud::Settings;
+use crate::tls;
 
 /// The configuration of a cloud controller.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -21,6 +22,12 @@ pub struct Config {
     pub state_dir: PathBuf,
     /// Where clients reach the API: what `eucarc` and DescribeRegions tell.
     pub url: String,
+    /// The door's own certificate; without one, one is made.
+    pub tls: Option<tls::Files>,
+    /// The door speaks plain HTTP although others than this machine can reach it, or although `url`
+    /// says https: a proxy ends TLS, or the network is trusted.
+    #[serde(default)]
+    pub plain_http: bool,
     /// The name of the cloud's one region.
     #[serde(default = "default_region")]
     pub region: String,
@@ -62,10 +69,34 @@ impl Config {
             path.display(),
             config.url
         );
+        ensure!(
+            config.plain_http || config.speaks_tls() || config.listen.ip().is_loopback(),
+            "in {}: secrets would cross the network readable: write https:// in url (a certificate is made, or give one \
+             in [tls]), or plain_http = true on a network that you trust",
+            path.display()
+        );
+        ensure!(
+            config.tls.is_none() || config.speaks_tls(),
+            "in {}: [tls] is given, but the door would speak plain HTTP: write https:// in url",
+            path.display()
+        );
         let dir = path.parent().unwrap_or(Path::new("."));
+        config.tls = config.tls.map(|files| files.within(dir));
         config.state_dir = dir.join(&config.state_dir);
         config.old_peers = OldPeers::new(config.old_identity.take(), Vec::new(), dir).map_err(anyhow::Error::msg)?;
         Ok(config)
+    }
+
+    /// True if the door speaks TLS: `url` says so, and `plain_http` does not say otherwise.
+    pub fn speaks_tls(&self) -> bool {
+        self.url.starts_with("https://") && !self.plain_http
+    }
+
+    /// The host that `url` names.
+    pub fn url_host(&self) -> String {
+        let uri = self.url.parse::<http::Uri>().ok();
+        let host = uri.as_ref().and_then(http::Uri::host).unwrap_or("localhost");
+        host.trim_matches(['[', ']']).to_string()
     }
 
     /// The file of the records.
@@ -98,6 +129,21 @@ mod tests {
         let config = load(GOOD).unwrap();
         assert_eq!((config.region.as_str(), config.poll_seconds), ("ironbark", 2));
         assert!(config.state_dir.is_absolute() && config.state_dir.ends_with("clc"));
+    }
+
+    #[test]
+    fn plain_http_is_for_this_machine_unless_it_is_asked_for() {
+        assert!(!load(GOOD).unwrap().speaks_tls());
+        let wide = GOOD.replace("\"127.0.0.1:8773\"", "\"0.0.0.0:8773\"");
+        let error = format!("{:#}", load(&wide).unwrap_err());
+        assert!(error.contains("plain_http") && error.contains("https://"), "{error}");
+        assert!(!load(&format!("{wide}plain_http = true\n")).unwrap().speaks_tls());
+        let https = wide.replace("http://", "https://");
+        let config = load(&https).unwrap();
+        assert!(config.speaks_tls());
+        assert_eq!(config.url_host(), "127.0.0.1");
+        assert!(!load(&format!("{https}plain_http = true\n")).unwrap().speaks_tls(), "a proxy ends TLS");
+        assert!(load(&format!("{GOOD}[tls]\ncertificate = \"c\"\nkey = \"k\"\n")).is_err());
     }
 
     #[test]

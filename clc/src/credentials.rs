@@ -132,7 +132,8 @@ pub fn new_signing_certificate(user: &str) -> Result<Identity, CredentialError> 
 /// The `eucarc` of a user of that account: a shell script that exports where the cloud is and what to sign with,
 /// under the names of euca2ools, of ec2-api-tools and of the AWS tools. `dir` is where `cert.pem` and
 /// `key.pem` lie: a whole path, for no way to ask where a sourced file lies works in every shell.
-pub fn eucarc(url: &str, region: &str, account: &str, key: &AccessKey, dir: &str) -> String {
+/// `authority` is the file there that says whom to believe to be the cloud.
+pub fn eucarc(url: &str, region: &str, account: &str, key: &AccessKey, dir: &str, authority: Option<&str>) -> String {
     let (cert, private_key) = (format!("{dir}/cert.pem"), format!("{dir}/key.pem"));
     let lines = [
         ("EC2_URL", url),
@@ -147,7 +148,10 @@ pub fn eucarc(url: &str, region: &str, account: &str, key: &AccessKey, dir: &str
         ("EC2_PRIVATE_KEY", &private_key),
     ];
     let mut text = format!("# Credentials of account {account}: source this file. It holds a secret; keep it yours.\n");
-    for (name, value) in lines {
+    // The name that the AWS tools go by, and we.
+    let authority = authority.map(|file| format!("{dir}/{file}"));
+    let trusted = authority.iter().map(|path| ("AWS_CA_BUNDLE", path.as_str()));
+    for (name, value) in lines.into_iter().chain(trusted) {
         text.push_str(&format!("export {name}={}\n", quoted(value)));
     }
     text
@@ -269,8 +273,10 @@ mod tests {
         let key = new_access_key("AIDA", 0).unwrap();
         assert_eq!((key.id.len(), key.secret.len()), (20, 40));
         assert!(key.id.chars().chain(key.secret.chars()).all(|c| c.is_ascii_alphanumeric()));
-        let text = eucarc("http://h:8773/services/Eucalyptus", "ironbark", "111122223333", &key, "/home/me");
+        let text =
+            eucarc("http://h:8773/services/Eucalyptus", "ironbark", "111122223333", &key, "/home/me", Some("ca.pem"));
         assert_eq!(access_key_id_in(&text).as_deref(), Some(key.id.as_str()));
+        assert!(text.contains("export AWS_CA_BUNDLE='/home/me/ca.pem'\n"), "{text}");
         assert_eq!(quoted("it's"), r"'it'\''s'");
     }
 }

@@ -1,9 +1,8 @@
 //! The first credentials of a cloud: an administrator, an access key, a certificate, in a directory
 //! that a shell can use at once. Doing it again writes the same ones.
 
-use std::fs::{self, DirBuilder, OpenOptions, Permissions};
-use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::fs::{self, DirBuilder, Permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
 
 use anyhow::{Context as _, Result, ensure};
@@ -13,15 +12,17 @@ use ironbark_wsdl::wsse::Identity;
 use crate::actions::accounts::{FIRST_USER, new_account};
 use crate::config::Config;
 use crate::credentials::{access_key_id_in, eucarc, new_access_key, new_signing_certificate};
+use crate::files::write;
 use crate::role::Role;
 use crate::serve;
 use crate::store::{AccessKey, Certificate, Member, Store};
+use crate::tls;
 
 /// The account that `init` makes: its user `admin` administers the cloud.
 pub const ADMIN: &str = "admin";
 
 /// Makes records and an administrator if they are not there, and writes `eucarc`, `cert.pem` and
-/// `key.pem` into `dir` (0700, files 0600). What `dir` holds of an earlier time stays, as far as the
+/// `key.pem` into `dir` (0700, files 0600), with `ca.pem` where the door speaks TLS. What `dir` holds of an earlier time stays, as far as the
 /// records know it. May be run beside a running controller.
 ///
 /// # Errors
@@ -44,9 +45,15 @@ pub async fn init(config: &Config, dir: &Path) -> Result<()> {
     let key = access_key(&store, &member, dir).await?;
     certificate(&store, &member, dir).await?;
     let place = dir.canonicalize().with_context(|| format!("cannot find {}", dir.display()))?;
+    let authority = tls::files(config)?.and_then(|files| files.authority);
+    if let Some(authority) = &authority {
+        let text = fs::read(authority).with_context(|| format!("cannot read {}", authority.display()))?;
+        write(&dir.join("ca.pem"), text)?;
+    }
+    let trust = authority.is_some().then_some("ca.pem");
     write(
         &dir.join("eucarc"),
-        &eucarc(&config.url, &config.region, &member.user.account, &key, &place.to_string_lossy()),
+        eucarc(&config.url, &config.region, &member.user.account, &key, &place.to_string_lossy(), trust),
     )
 }
 
@@ -80,23 +87,8 @@ async fn certificate(store: &Store, member: &Member, dir: &Path) -> Result<()> {
         active: true,
         created: now_micros(),
     };
-    write(&key_path, &identity.key_pem())?;
-    write(&cert_path, &identity.cert_pem())?;
+    write(&key_path, identity.key_pem())?;
+    write(&cert_path, identity.cert_pem())?;
     ensure!(store.add_certificate(certificate).await?, "the user {FIRST_USER} was deleted meanwhile");
     Ok(())
-}
-
-/// Writes a file that is its owner's alone, at once or not at all.
-fn write(path: &Path, text: &str) -> Result<()> {
-    let failed = || format!("cannot write {}", path.display());
-    let next = path.with_extension("new");
-    // A file left by a crash may have other permissions: begin with none.
-    match fs::remove_file(&next) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error).with_context(failed),
-        Ok(()) | Err(_) => {}
-    }
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&next).with_context(failed)?;
-    file.write_all(text.as_bytes()).with_context(failed)?;
-    file.sync_all().with_context(failed)?;
-    fs::rename(&next, path).with_context(failed)
 }

@@ -15,6 +15,7 @@ pub mod credentials;
 mod directory;
 pub mod ec2;
 pub mod error;
+pub mod files;
 pub mod front;
 pub mod ids;
 pub mod init;
@@ -25,6 +26,7 @@ pub mod role;
 pub mod routes;
 pub mod serve;
 pub mod store;
+pub mod tls;
 pub mod types;
 pub mod upkeep;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use ironbark_wsdl::Transport;
 use ironbark_wsdl::clock::Clock;
-use ironbark_wsdl::http::{Handler, ServerLimits};
+use ironbark_wsdl::http::{Handler, ServerLimits, serve, serve_tls};
 use ironbark_wsdl::peer::{Identities, Peer, SoapClient};
 use ironbark_wsdl::wsse::{Certificate, Identity, UnknownProfile};
 use tokio::net::TcpListener;
@@ -21,7 +21,7 @@ use crate::clusters::Connect;
 use crate::config::Config;
 use crate::front::Front;
 use crate::store::Store;
-use crate::{launch, refresh, routes, upkeep};
+use crate::{launch, refresh, routes, tls, upkeep};
 
 /// Twice what the front takes, so that what is a little too much gets an answer in EC2's form.
 const MAX_BODY: usize = 2 << 20;
@@ -127,8 +127,23 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let limits = ServerLimits { body: MAX_BODY, ..ServerLimits::default() };
     let mut work = start(&cloud);
     tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());
+    let tls = tls::files(config)?.map(|files| tls::server(&files, config)).transpose()?;
+    let served = async {
+        match tls {
+            Some((tls, fingerprint)) => {
+                tracing::info!(event = "clc.tls", sha256 = fingerprint, "the certificate that clients see");
+                serve_tls(listener, tls, limits, handler, stop).await;
+            }
+            None => {
+                if !config.listen.ip().is_loopback() {
+                    tracing::warn!(event = "clc.plain", listen = %config.listen, "the door speaks plain HTTP");
+                }
+                serve(listener, limits, handler, stop).await;
+            }
+        }
+    };
     tokio::select! {
-        () = ironbark_wsdl::http::serve(listener, limits, handler, stop) => {}
+        () = served => {}
         // Better no controller, which is started again, than one that answers and does nothing.
         ended = work.join_next() => bail!("the work between requests has died: {ended:?}"),
     }

@@ -8,7 +8,7 @@ from boto.ec2.regioninfo import RegionInfo
 
 url = urlparse(os.environ["EC2_URL"])
 region = RegionInfo(name="eucalyptus", endpoint=url.hostname)
-ec2 = boto.connect_ec2(os.environ["EC2_ACCESS_KEY"], os.environ["EC2_SECRET_KEY"], is_secure=False, region=region,
+ec2 = boto.connect_ec2(os.environ["EC2_ACCESS_KEY"], os.environ["EC2_SECRET_KEY"], is_secure=url.scheme == "https", region=region,
                        port=url.port, path=url.path)
 
 

@@ -38,11 +38,20 @@ pub struct Settings {
     /// The tiers take each other for those of Eucalyptus 2.0.1: the profile `euca-2.0.1` on both hops,
     /// with keys as that made them, in `keys/`.
     pub old_wire: bool,
+    /// The EC2 door speaks TLS, with a certificate that it makes itself.
+    pub tls: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { hypervisor: Hypervisor::Test, isolation: "fork", nc_extra: String::new(), rsa: false, old_wire: false }
+        Self {
+            hypervisor: Hypervisor::Test,
+            isolation: "fork",
+            nc_extra: String::new(),
+            rsa: false,
+            old_wire: false,
+            tls: false,
+        }
     }
 }
 
@@ -56,6 +65,7 @@ pub struct Cloud {
     pub nc: Daemon,
     directory: TempDir,
     guest: Option<Guest>,
+    tls: bool,
 }
 
 impl Cloud {
@@ -78,6 +88,7 @@ impl Cloud {
             nc: Daemon::new("nc", path, &addresses[2]),
             directory,
             guest,
+            tls: settings.tls,
         };
         let keys: &[&str] = if settings.rsa { &["keys", "--rsa"] } else { &["keys"] };
         for tier in [&cloud.clc, &cloud.cc, &cloud.nc] {
@@ -143,6 +154,9 @@ impl Cloud {
         ];
         for name in names {
             command.env(name, self.eucarc(name));
+        }
+        if self.tls {
+            command.env("AWS_CA_BUNDLE", self.eucarc("AWS_CA_BUNDLE"));
         }
         command.env("AWS_EC2_METADATA_DISABLED", "true");
         command
@@ -252,8 +266,9 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
     write(
         "clc.toml",
         format!(
-            "listen = \"{clc}\"\nstate_dir = \"clc\"\nurl = \"http://{clc}/services/Eucalyptus\"\nregion = \"ironbark\"\n\
+            "listen = \"{clc}\"\nstate_dir = \"clc\"\nurl = \"{}://{clc}/services/Eucalyptus\"\nregion = \"ironbark\"\n\
              poll_seconds = 1\n{}",
+            if settings.tls { "https" } else { "http" },
             old.clc
         ),
     );

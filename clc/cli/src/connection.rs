@@ -2,17 +2,19 @@
 //! request there and its answer back.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use bytes::Bytes;
 use clap::Args;
 use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::HttpsConnectorBuilder;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 
 use crate::sigv4::{self, Signing, encode};
+use crate::tls;
 use crate::tree::Element;
 
 /// The API version that is asked for; the newest that clients speak (botocore's).
@@ -42,6 +44,8 @@ pub struct Cloud {
     secret_key: String,
     region: String,
     timeout: Duration,
+    /// Whom to believe to be the cloud; those whom the machine trusts if it is not given.
+    authority: Option<PathBuf>,
 }
 
 /// The parameters of a request, in order of insertion.
@@ -71,9 +75,10 @@ impl Settings {
             .or_else(|| find(&["EC2_URL", "AWS_ENDPOINT_URL_EC2"]))
             .ok_or_else(|| missing("address of the cloud", "EC2_URL or -U URL"))?;
         let uri: http::Uri = url.parse().with_context(|| format!("'{url}' is no address of a cloud"))?;
-        if uri.scheme_str() != Some("http") || uri.authority().is_none() {
-            bail!("'{url}' is no address of a cloud: it should look like http://HOST:8773/services/Eucalyptus");
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.authority().is_none() {
+            bail!("'{url}' is no address of a cloud: it should look like https://HOST:8773/services/Eucalyptus");
         }
+        let secure = uri.scheme_str() == Some("https");
         Ok(Cloud {
             url: uri,
             access_key: find(&["EC2_ACCESS_KEY", "AWS_ACCESS_KEY_ID", "AWS_ACCESS_KEY"])
@@ -82,6 +87,8 @@ impl Settings {
                 .ok_or_else(|| missing("secret key", "EC2_SECRET_KEY or AWS_SECRET_ACCESS_KEY"))?,
             region: find(&["AWS_DEFAULT_REGION"]).unwrap_or_else(|| "ironbark".to_string()),
             timeout: Duration::from_secs(self.timeout),
+            // Of no use, and perhaps not there, without TLS.
+            authority: find(&["AWS_CA_BUNDLE"]).map(PathBuf::from).filter(|_| secure),
         })
     }
 }
@@ -106,9 +113,22 @@ impl Cloud {
         self.url.to_string()
     }
 
+    /// The file of those who are believed to be the cloud, if it is not the machine's own.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
+    }
+
     /// The region that requests name.
     pub fn region(&self) -> &str {
         &self.region
+    }
+
+    /// The TLS to it; over plain HTTP nobody is believed, and nothing looked for.
+    fn tls(&self) -> Result<rustls::ClientConfig> {
+        match self.url.scheme_str() {
+            Some("https") => tls::config(self.authority.as_deref()),
+            Some(_) | None => tls::nobody(),
+        }
     }
 
     /// Performs one action and brings back its answer.
@@ -138,7 +158,9 @@ impl Cloud {
             .header(http::header::AUTHORIZATION, authorization)
             .body(Full::new(Bytes::from(body)))
             .context("the request cannot be made")?;
-        let client = Client::builder(TokioExecutor::new()).build_http();
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(self.tls()?).https_or_http().enable_http1().build();
+        let client = Client::builder(TokioExecutor::new()).build(connector);
         let exchange = async {
             let response = client
                 .request(request)

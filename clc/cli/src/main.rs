@@ -6,6 +6,7 @@ mod commands;
 mod connection;
 mod output;
 mod sigv4;
+mod tls;
 mod tree;
 
 use std::ffi::OsString;

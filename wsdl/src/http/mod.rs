@@ -7,7 +7,8 @@ mod places;
 mod server;
 
 pub use client::{HttpClient, post};
-pub use server::{Handler, ServerLimits, serve};
+pub use server::{Handler, ServerLimits, serve, serve_tls};
+pub use tokio_rustls::rustls::ServerConfig as TlsConfig;
 
 /// The largest body taken from a peer that was asked, in bytes. A CC's answer about 2,048 instances
 /// (the 2.0.1 wire's own limit) is about 2 MB.

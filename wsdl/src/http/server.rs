@@ -1,4 +1,5 @@
-//! The server: a bounded number of connections, bounded headers, bodies and waits.
+//! The server: a bounded number of connections, bounded headers, bodies and waits, with TLS or
+//! without.
 
 use std::future::Future;
 use std::io;
@@ -15,8 +16,11 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 use super::REQUEST_LIMIT;
 use super::body::{self, Whole};
@@ -38,8 +42,8 @@ pub struct ServerLimits {
     pub body: usize,
     /// Requests over 64 KiB that are held at a time; others wait as long as for their body.
     pub large: usize,
-    /// Longest wait for a request's header, which is also how long a kept-alive connection may
-    /// stay idle.
+    /// Longest wait for a TLS handshake, and for a request's header, which is also how long a
+    /// kept-alive connection may stay idle.
     pub header_wait: Duration,
     /// Longest wait for a request's whole body, however slowly it drips; then 408.
     pub body_wait: Duration,
@@ -67,6 +71,7 @@ impl Default for ServerLimits {
 struct Server {
     limits: ServerLimits,
     handler: Handler,
+    tls: Option<TlsAcceptor>,
     large: Arc<Semaphore>,
 }
 
@@ -75,8 +80,30 @@ struct Server {
 /// # Errors
 /// None of a connection's errors ends the server; it returns only after `stop`.
 pub async fn serve(listener: TcpListener, limits: ServerLimits, handler: Handler, stop: impl Future<Output = ()>) {
+    let server = Server { limits, handler, tls: None, large: Arc::new(Semaphore::new(limits.large)) };
+    accept_all(listener, server, stop).await;
+}
+
+/// [`serve`] over TLS. Who speaks plain HTTP is told so.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_tls(
+    listener: TcpListener,
+    tls: Arc<ServerConfig>,
+    limits: ServerLimits,
+    handler: Handler,
+    stop: impl Future<Output = ()>,
+) {
+    let tls = Some(TlsAcceptor::from(tls));
+    let server = Server { limits, handler, tls, large: Arc::new(Semaphore::new(limits.large)) };
+    accept_all(listener, server, stop).await;
+}
+
+async fn accept_all(listener: TcpListener, server: Server, stop: impl Future<Output = ()>) {
+    let limits = server.limits;
+    let server = Arc::new(server);
     let places = Places::new(limits.connections);
-    let server = Arc::new(Server { limits, handler, large: Arc::new(Semaphore::new(limits.large)) });
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -114,8 +141,58 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(event = "http.nodelay", %peer, %error);
     }
-    let header_wait = server.limits.header_wait;
     let turn = place.turn().clone();
+    let served = async {
+        match server.tls.clone() {
+            None => exchange(server, stream, peer, turn, watcher).await,
+            Some(tls) => match shake_hands(&server, tls, stream).await {
+                Ok(stream) => exchange(server, stream, peer, turn, watcher).await,
+                Err(error) => tracing::debug!(event = "http.tls", %peer, %error),
+            },
+        }
+    };
+    tokio::select! {
+        () = served => {}
+        () = place.turn().over() => tracing::debug!(event = "http.cut", %peer, "its client kept us waiting"),
+    }
+}
+
+/// The first byte of a TLS handshake (RFC 8446, section 5.1).
+const HANDSHAKE: u8 = 22;
+
+/// The connection as TLS, within the time that a header has.
+async fn shake_hands(
+    server: &Server,
+    tls: TlsAcceptor,
+    mut stream: TcpStream,
+) -> io::Result<tokio_rustls::server::TlsStream<TcpStream>> {
+    let handshake = async {
+        let mut first = [0];
+        if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+            let text = "This door speaks TLS: write https:// in the URL\n";
+            let answer = format!(
+                "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: {}\r\n\
+                 connection: close\r\n\r\n{text}",
+                text.len()
+            );
+            stream.write_all(answer.as_bytes()).await?;
+            stream.shutdown().await?;
+            return Err(io::Error::other("it does not speak TLS"));
+        }
+        tls.accept(stream).await
+    };
+    match tokio::time::timeout(server.limits.header_wait, handshake).await {
+        Ok(shaken) => shaken,
+        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "its handshake took too long")),
+    }
+}
+
+/// Requests and answers over one connection, to its end.
+async fn exchange<IO>(server: Arc<Server>, stream: IO, peer: SocketAddr, turn: Arc<Turn>, watcher: Watcher)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let header_wait = server.limits.header_wait;
     let service = service_fn(move |request| {
         let (server, turn) = (server.clone(), turn.clone());
         async move { Ok::<_, io::Error>(answer(&server, request, peer, &turn).await) }
@@ -127,11 +204,8 @@ async fn connection(server: Arc<Server>, stream: TcpStream, peer: SocketAddr, pl
         .max_header_size(HEADER_BYTES)
         .max_buf_size(2 * HEADER_BYTES)
         .serve_connection(TokioIo::new(stream), service);
-    tokio::select! {
-        served = watcher.watch(served) => if let Err(error) = served {
-            tracing::debug!(event = "http.connection", %peer, %error);
-        },
-        () = place.turn().over() => tracing::debug!(event = "http.cut", %peer, "its client kept us waiting"),
+    if let Err(error) = watcher.watch(served).await {
+        tracing::debug!(event = "http.connection", %peer, %error);
     }
 }
 

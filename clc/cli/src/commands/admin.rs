@@ -175,16 +175,22 @@ async fn get_credentials(cloud: &Cloud, account: Option<String>, user: String, d
             .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
             .with_context(|| format!("{} cannot be written", path.display()))
     };
+    if let Some(authority) = cloud.authority() {
+        let text = fs::read_to_string(authority).with_context(|| format!("{} cannot be read", authority.display()))?;
+        write("ca.pem", &text)?;
+    }
     write("cert.pem", certificate.at("certificate/certificateBody"))?;
     write("key.pem", certificate.at("certificate/privateKey"))?;
-    write("eucarc", &eucarc(&cloud.url(), cloud.region(), |field| key.at(&format!("accessKey/{field}")).to_string()))?;
+    write("eucarc", &eucarc(cloud, |field| key.at(&format!("accessKey/{field}")).to_string()))?;
     line(&directory.join("eucarc").display().to_string());
     Ok(())
 }
 
 /// An eucarc that finds its neighbours wherever its directory is put. The cloud's own
 /// (`ironbark-clc init`) has the same lines.
-fn eucarc(url: &str, region: &str, field: impl Fn(&str) -> String) -> String {
+fn eucarc(cloud: &Cloud, field: impl Fn(&str) -> String) -> String {
+    let (url, region) = (cloud.url(), cloud.region());
+    let trust = cloud.authority().map_or("", |_| "export AWS_CA_BUNDLE=$EUCA_KEY_DIR/ca.pem\n");
     let (account, id, secret) = (field("accountId"), field("accessKeyId"), field("secretAccessKey"));
     format!(
         "# Credentials of an Ironbark cloud: `source` this file. Keep it to yourself.\n\
@@ -199,6 +205,6 @@ fn eucarc(url: &str, region: &str, field: impl Fn(&str) -> String) -> String {
          export AWS_ACCESS_KEY_ID={id}\n\
          export AWS_SECRET_ACCESS_KEY={secret}\n\
          export EC2_CERT=$EUCA_KEY_DIR/cert.pem\n\
-         export EC2_PRIVATE_KEY=$EUCA_KEY_DIR/key.pem\n"
+         export EC2_PRIVATE_KEY=$EUCA_KEY_DIR/key.pem\n{trust}"
     )
 }
