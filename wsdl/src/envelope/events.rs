@@ -56,7 +56,7 @@ pub(crate) struct Attribute<'a> {
     pub prefix: &'a str,
     pub local: &'a str,
     pub namespace: Option<Arc<str>>,
-    pub value: String,
+    pub value: Cow<'a, str>,
 }
 
 impl Tag<'_> {
@@ -100,7 +100,7 @@ impl<'a> Events<'a> {
         let text = std::str::from_utf8(bytes)
             .map_err(|error| refused(error.valid_up_to(), "not UTF-8; messages must be UTF-8".to_string()))?;
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-        if let Some((at, found)) = text.char_indices().find(|(_, found)| !is_xml_char(*found)) {
+        if let Some((at, found)) = forbidden(text) {
             return Err(refused(at, format!("the character U+{:04X} is not allowed in XML", u32::from(found))));
         }
         Ok(Self::fragment(text, &[], limits))
@@ -259,7 +259,7 @@ impl<'a> Events<'a> {
     }
 
     /// The attributes as written, values normalised; namespace declarations go to the scope.
-    fn attributes(&mut self, inside: &'a str, from: usize) -> Result<Vec<(&'a str, String)>, Malformed> {
+    fn attributes(&mut self, inside: &'a str, from: usize) -> Result<Vec<(&'a str, Cow<'a, str>)>, Malformed> {
         let mut written = Vec::new();
         for (count, attribute) in Attributes::new(inside, from).enumerate() {
             if count >= self.limits.attributes {
@@ -278,7 +278,7 @@ impl<'a> Events<'a> {
             match attribute.key.0.strip_prefix("xmlns") {
                 Some("") => self.declare("", &value)?,
                 Some(rest) if rest.starts_with(':') => self.declare(&rest[1..], &value)?,
-                Some(_) | None => written.push((attribute.key.0, value.into_owned())),
+                Some(_) | None => written.push((attribute.key.0, value)),
             }
         }
         Ok(written)
@@ -317,6 +317,16 @@ impl<'a> Events<'a> {
         }
         Err(self.malformed(format!("'{}' is not a name", name.escape_debug())))
     }
+}
+
+/// The first character that XML does not allow. Nearly every message is of harmless ASCII, which is seen
+/// without looking at each character.
+fn forbidden(text: &str) -> Option<(usize, char)> {
+    let harmless = |byte: u8| byte < 0x80 && (byte >= b' ' || matches!(byte, b'\t' | b'\n' | b'\r'));
+    if text.bytes().fold(true, |all, byte| all & harmless(byte)) {
+        return None;
+    }
+    text.char_indices().find(|(_, found)| !is_xml_char(*found))
 }
 
 /// `Char` of XML 1.0, section 2.2: no control characters but tab, line feed and carriage return.

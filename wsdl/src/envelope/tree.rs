@@ -21,7 +21,7 @@ impl Element {
         let attributes = tag
             .attributes
             .iter()
-            .map(|attribute| (attribute.namespace.clone(), attribute.local.to_string(), attribute.value.clone()))
+            .map(|attribute| (attribute.namespace.clone(), attribute.local.to_string(), attribute.value.to_string()))
             .collect();
         Self {
             namespace: tag.namespace.clone(),

@@ -144,15 +144,14 @@ pub(crate) fn escape_attribute(value: &str, out: &mut String) {
 }
 
 fn escape(text: &str, out: &mut String, special: impl Fn(u8) -> Option<&'static str>) {
-    let mut from = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        if let Some(instead) = special(byte) {
-            out.push_str(&text[from..at]);
-            out.push_str(instead);
-            from = at + 1;
-        }
+    let mut rest = text;
+    // Each special byte is a whole character.
+    while let Some((at, instead)) = rest.bytes().enumerate().find_map(|(at, byte)| Some((at, special(byte)?))) {
+        out.push_str(&rest[..at]);
+        out.push_str(instead);
+        rest = &rest[at + 1..];
     }
-    out.push_str(&text[from..]);
+    out.push_str(rest);
 }
 
 /// The canonical form of one element that stands in a document with `context` declared around it.
