@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use ironbark_wsdl::{CallError, Context, ironbark, nc};
+use tokio::time::Instant;
 
 use crate::cluster::Cluster;
 use crate::cluster::instance::Launch;
@@ -22,6 +23,9 @@ use crate::{budget, convert, fan, network};
 const FIRST_ROUND: Duration = Duration::from_secs(6);
 /// The pause before a refresh that was asked for, so that what the node just began shows in it.
 const AFTER_KICK: Duration = Duration::from_millis(100);
+/// From one refresh to the next that was asked for: a node that is asked a thousand things a second is
+/// not also asked for everything ten times a second.
+const SPACING: Duration = Duration::from_millis(500);
 
 /// Asks every node once, waiting a few seconds for their answers, then keeps asking until the
 /// cluster is dropped.
@@ -52,12 +56,16 @@ pub fn watch(cluster: &Arc<Cluster>, link: Arc<Link>) {
     let task = tokio::spawn({
         let link = link.clone();
         async move {
+            let mut soonest = Instant::now();
             loop {
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
-                    () = link.kick.notified() => tokio::time::sleep(AFTER_KICK).await,
+                    () = link.kick.notified() => {
+                        tokio::time::sleep_until(soonest.max(Instant::now() + AFTER_KICK)).await;
+                    }
                 }
                 let Some(cluster) = weak.upgrade() else { return };
+                soonest = Instant::now() + SPACING;
                 refresh(&cluster, &link).await;
             }
         }

@@ -41,19 +41,26 @@ pub async fn observe(shop: Arc<Shop>, health: watch::Sender<Health>) {
     let mut tick = tokio::time::interval(shop.times.observe);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut observer = Observer { shop, health, strangers: BTreeSet::new() };
+    let (mut soonest, mut wanted) = (Instant::now(), false);
     loop {
         tokio::select! {
-            _ = tick.tick() => {}
-            () = observer.shop.bell.notified() => {}
-            event = events.recv() => match event {
-                Ok(event) => observer.hear(event),
-                // Some were lost: the inventory that follows says what matters.
-                Err(RecvError::Lagged(lost)) => tracing::warn!(event = "nc.hypervisor.events-lost", lost),
-                Err(RecvError::Closed) => return,
-            },
+            _ = tick.tick() => wanted = true,
+            () = observer.shop.bell.notified() => wanted = true,
+            () = tokio::time::sleep_until(soonest), if wanted => {
+                (soonest, wanted) = (Instant::now() + observer.shop.times.spacing, false);
+                observer.hear_all(&mut events);
+                observer.look().await;
+            }
+            event = events.recv() => {
+                match event {
+                    Ok(event) => observer.hear(event),
+                    // Some were lost: the inventory that follows says what matters.
+                    Err(RecvError::Lagged(lost)) => tracing::warn!(event = "nc.hypervisor.events-lost", lost),
+                    Err(RecvError::Closed) => return,
+                }
+                wanted = true;
+            }
         }
-        observer.hear_all(&mut events);
-        observer.look().await;
     }
 }
 
@@ -65,7 +72,7 @@ struct Observer {
 }
 
 impl Observer {
-    /// Hears what has queued up, so that many events lead to one inventory.
+    /// Hears what has queued up, which is older than the inventory that follows.
     fn hear_all(&self, events: &mut broadcast::Receiver<Event>) {
         loop {
             match events.try_recv() {

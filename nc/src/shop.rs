@@ -33,6 +33,9 @@ pub struct Times {
     pub retention: Duration,
     /// Between two inventories.
     pub observe: Duration,
+    /// Between two inventories that are wanted before it is time: a node with many events does not ask for everything
+    /// after each.
+    pub spacing: Duration,
     /// For one inventory.
     pub inventory: Duration,
     /// For a call that starts a domain.
@@ -57,6 +60,7 @@ impl Default for Times {
             confirm: seconds(5),
             retention: seconds(180),
             observe: seconds(5),
+            spacing: Duration::from_millis(100),
             inventory: seconds(4),
             start: seconds(120),
             call: seconds(30),

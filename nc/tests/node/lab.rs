@@ -27,6 +27,7 @@ pub fn quick() -> Times {
         confirm: ms(200),
         retention: Duration::from_secs(60),
         observe: ms(50),
+        spacing: ms(1),
         inventory: ms(1000),
         start: ms(300),
         call: ms(300),
