@@ -53,7 +53,7 @@ pub fn run_instances(reservation: &Reservation, instances: &[Instance]) -> cc::R
         min_count: minimum,
         reservation_id: reservation.id.clone(),
         instance_ids: waiting.iter().map(|instance| instance.id.clone()).collect(),
-        net_names: reservation.groups.clone(),
+        net_names: reservation.groups.iter().map(|group| group.name.clone()).collect(),
         mac_addresses: waiting.iter().map(|instance| ids::mac(&instance.id)).collect(),
         vlan: -1,
         user_data: carry_bytes(&reservation.user_data),
@@ -150,16 +150,9 @@ pub fn reservation(reservation: &Reservation, instances: &[Instance]) -> ec2::Re
     ec2::Reservation {
         reservation_id: reservation.id.clone(),
         owner_id: reservation.owner.clone(),
-        groups: reservation.groups.iter().map(|name| group(&reservation.owner, name)).collect(),
+        groups: reservation.groups.clone(),
         instances: instances.iter().map(|instance| view(reservation, instance)).collect(),
     }
-}
-
-/// A security group's id: the same for the same owner and name.
-pub fn group(owner: &str, name: &str) -> ec2::Group {
-    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, format!("{owner}/{name}").as_bytes());
-    let digits: String = digest.as_ref().iter().take(4).map(|byte| format!("{byte:02x}")).collect();
-    ec2::Group { id: format!("sg-{digits}"), name: name.to_string() }
 }
 
 fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {

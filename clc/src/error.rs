@@ -55,6 +55,16 @@ pub enum Code {
     InvalidKeyPairDuplicate,
     InvalidKeyFormat,
     InvalidGroupNotFound,
+    InvalidGroupDuplicate,
+    InvalidGroupIdMalformed,
+    CannotDelete,
+    DependencyViolation,
+    SecurityGroupLimitExceeded,
+    InvalidPermissionDuplicate,
+    InvalidPermissionNotFound,
+    RulesPerSecurityGroupLimitExceeded,
+    InvalidRuleIdNotFound,
+    InvalidRuleIdMalformed,
     InvalidInstanceType,
     InvalidZoneNotFound,
     InvalidAddressNotFound,
@@ -135,6 +145,16 @@ impl Code {
             Code::InvalidKeyPairDuplicate => ("InvalidKeyPair.Duplicate", 400),
             Code::InvalidKeyFormat => ("InvalidKey.Format", 400),
             Code::InvalidGroupNotFound => ("InvalidGroup.NotFound", 400),
+            Code::InvalidGroupDuplicate => ("InvalidGroup.Duplicate", 400),
+            Code::InvalidGroupIdMalformed => ("InvalidGroupId.Malformed", 400),
+            Code::CannotDelete => ("CannotDelete", 400),
+            Code::DependencyViolation => ("DependencyViolation", 400),
+            Code::SecurityGroupLimitExceeded => ("SecurityGroupLimitExceeded", 400),
+            Code::InvalidPermissionDuplicate => ("InvalidPermission.Duplicate", 400),
+            Code::InvalidPermissionNotFound => ("InvalidPermission.NotFound", 400),
+            Code::RulesPerSecurityGroupLimitExceeded => ("RulesPerSecurityGroupLimitExceeded", 400),
+            Code::InvalidRuleIdNotFound => ("InvalidSecurityGroupRuleId.NotFound", 400),
+            Code::InvalidRuleIdMalformed => ("InvalidSecurityGroupRuleId.Malformed", 400),
             Code::InvalidInstanceType => ("InvalidInstanceType", 400),
             Code::InvalidZoneNotFound => ("InvalidZone.NotFound", 400),
             Code::InvalidAddressNotFound => ("InvalidAddress.NotFound", 400),
@@ -250,6 +270,25 @@ impl Ec2Error {
     /// No such key pair.
     pub fn no_key_pair(key_name: &str) -> Self {
         Self::new(Code::InvalidKeyPairNotFound, format!("The key pair '{}' does not exist", abridged(key_name)))
+    }
+
+    /// No such security group, by name or id.
+    pub fn no_group(group: &str) -> Self {
+        Self::new(Code::InvalidGroupNotFound, format!("The security group '{}' does not exist", abridged(group)))
+    }
+
+    /// No such rule of a security group.
+    pub fn no_rule(rule_id: &str) -> Self {
+        Self::new(
+            Code::InvalidRuleIdNotFound,
+            format!("The security group rule '{}' does not exist", abridged(rule_id)),
+        )
+    }
+
+    /// No such network: there are none.
+    pub fn no_vpc(vpc_id: &str) -> Self {
+        let text = format!("The vpc ID '{}' does not exist: this cloud has no VPCs; leave it out", abridged(vpc_id));
+        Self::new(Code::InvalidVpcIdNotFound, text)
     }
 }
 

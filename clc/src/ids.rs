@@ -14,9 +14,24 @@ pub fn reservation_id() -> String {
     with_prefix("r-")
 }
 
-/// `key-` and 17 lower-case digits, EC2's newer form: no client of 2.0.1's time asks for it.
+/// A key pair's id, in the newer form.
 pub fn key_pair_id() -> String {
-    format!("key-{}", &Uuid::new_v4().simple().to_string()[..17])
+    newer("key-")
+}
+
+/// A security group's id, in the newer form.
+pub fn security_group_id() -> String {
+    newer("sg-")
+}
+
+/// The id of a security group's rule, in the newer form.
+pub fn security_group_rule_id() -> String {
+    newer("sgr-")
+}
+
+/// A prefix and 17 lower-case digits, EC2's newer form: of what no client of 2.0.1's time asks for.
+fn newer(prefix: &str) -> String {
+    format!("{prefix}{}", &Uuid::new_v4().simple().to_string()[..17])
 }
 
 /// An image's id, with the prefix of its kind: `emi-`, `eki-`, `eri-`.

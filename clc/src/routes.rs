@@ -3,7 +3,7 @@
 
 use crate::actions::{
     account, accounts, addresses, admin, attributes, console, credentials, image_attributes, images, instances, keys,
-    quotas, run, status, tags, trace, users, zones,
+    quotas, run, security_groups, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -36,6 +36,14 @@ pub fn actions() -> Actions<Cloud> {
         .on(keys::import_key_pair)
         .on(keys::describe_key_pairs)
         .on(keys::delete_key_pair)
+        .on(security_groups::create_security_group)
+        .on(security_groups::delete_security_group)
+        .on(security_groups::describe_security_groups)
+        .on(security_groups::authorize_security_group_ingress)
+        .on(security_groups::authorize_security_group_egress)
+        .on(security_groups::revoke_security_group_ingress)
+        .on(security_groups::revoke_security_group_egress)
+        .on(security_groups::describe_security_group_rules)
         .on(tags::create_tags)
         .on(tags::delete_tags)
         .on(tags::describe_tags)

@@ -10,6 +10,7 @@ use ironbark_clc::ec2::instances::{
     DescribeInstances, InstanceState, RebootInstances, StartInstances, StopInstances, TerminateInstances,
 };
 use ironbark_clc::ec2::keys::{CreateKeyPair, DescribeKeyPairs, KeyType};
+use ironbark_clc::ec2::security_groups::GroupRef;
 use ironbark_clc::ec2::zones::DescribeAvailabilityZones;
 use ironbark_clc::error::{Code, Ec2Error};
 use ironbark_clc::front::{Action, Params};
@@ -268,7 +269,7 @@ async fn what_is_named_must_be_there() {
     };
     assert_eq!(code(|run| run.image_id = "emi-00000001".into()).await, Code::InvalidImageIdNotFound);
     assert_eq!(code(|run| run.key_name = Some("none".into())).await, Code::InvalidKeyPairNotFound);
-    assert_eq!(code(|run| run.security_groups = vec!["web".into()]).await, Code::InvalidGroupNotFound);
+    assert_eq!(code(|run| run.security_groups = vec![GroupRef::Name("web".into())]).await, Code::InvalidGroupNotFound);
     assert_eq!(code(|run| run.availability_zone = Some("mars".into())).await, Code::InvalidParameterValue);
     assert_eq!(code(|run| run.instance_type = "p5.big".into()).await, Code::InvalidParameterValue);
     assert_eq!(code(|run| run.kernel_id = Some(support::IMAGE.into())).await, Code::InvalidParameterValue);

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ironbark_clc::ec2::instances::Group;
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
 use ironbark_clc::store::{
     Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
@@ -49,7 +50,7 @@ fn launch(number: u32) -> Launch {
             disk_gb: 10,
             key_name: None,
             public_key: String::new(),
-            groups: vec!["default".into(), "web".into()],
+            groups: Vec::new(),
             user_data: vec![0, 159, 146, 150],
             client_token: Some(format!("t{number}")),
             created: 5,
@@ -82,7 +83,11 @@ fn report(id: &str, observed: Observed) -> Report {
 async fn what_is_kept_comes_back_whole() {
     let dir = tempfile::tempdir().unwrap();
     let store = with_admin(&dir.path().join("db")).await;
-    let launch = launch(7);
+    let mut launch = launch(7);
+    let groups = store.security_groups(ADMIN.into()).await.unwrap();
+    launch.reservation.groups =
+        groups.into_iter().map(|group| Group { id: group.group_id, name: group.name }).collect();
+    assert_eq!(launch.reservation.groups.len(), 1);
     assert_eq!(store.reserve(launch.clone()).await.unwrap(), Reserved::Made);
     let (reservation, instances) = store.reservation("r-00000007".into()).await.unwrap().unwrap();
     assert_eq!(reservation, launch.reservation);

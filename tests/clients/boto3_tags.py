@@ -1,38 +1,21 @@
 """Tags through boto3, unchanged, on everything that can have some. usage: boto3_tags.py IMAGE"""
 import sys
-import boto3
-from botocore.config import Config
-from botocore.exceptions import ClientError
+from expect import client, filters, refused
 
 image = sys.argv[1]
-# One try: a wrong 5xx must show, not be hidden by retries.
-ec2 = boto3.client("ec2", config=Config(retries={"total_max_attempts": 1}))
-
-
-def refused(code, call, **arguments):
-    try:
-        call(**arguments)
-    except ClientError as error:
-        assert error.response["Error"]["Code"] == code, error
-        assert error.response["ResponseMetadata"]["HTTPStatusCode"] < 500, error
-        return
-    raise AssertionError(f"{call.__name__} was not refused with {code}")
+ec2 = client()
 
 
 def tag(key, value=""):
     return {"Key": key, "Value": value}
 
 
-def where(**filters):
-    return [{"Name": name.replace("_", "-"), "Values": values} for name, values in filters.items()]
-
-
 def specified(kind, *tags):
     return [{"ResourceType": kind, "Tags": list(tags)}]
 
 
-def found(**filters):
-    return [(each["ResourceId"], each["Key"], each["Value"]) for each in ec2.describe_tags(Filters=where(**filters))["Tags"]]
+def found(**by):
+    return [(each["ResourceId"], each["Key"], each["Value"]) for each in ec2.describe_tags(Filters=filters(**by))["Tags"]]
 
 
 # At creation.
@@ -59,18 +42,18 @@ assert found(key=["empty"], value=[""]) == [(instance, "empty", "")]
 assert found(key=["Stage"]) == []
 
 # In every Describe.
-described = ec2.describe_instances(Filters=where(**{"tag:Name": ["web-*"], "tag-key": ["stage"]}))["Reservations"]
+described = ec2.describe_instances(Filters=filters(**{"tag:Name": ["web-*"], "tag-key": ["stage"]}))["Reservations"]
 assert [each["InstanceId"] for each in described[0]["Instances"]] == [instance], described
 assert tag("stage", "test") in described[0]["Instances"][0]["Tags"]
-assert ec2.describe_instances(Filters=where(**{"tag:Name": ["db-*"]}))["Reservations"] == []
-assert [each["ImageId"] for each in ec2.describe_images(Filters=where(**{"tag:stage": ["prod"]}))["Images"]] == [image]
-assert [each["KeyPairId"] for each in ec2.describe_key_pairs(Filters=where(**{"tag-value": ["x"]}))["KeyPairs"]] == [key]
+assert ec2.describe_instances(Filters=filters(**{"tag:Name": ["db-*"]}))["Reservations"] == []
+assert [each["ImageId"] for each in ec2.describe_images(Filters=filters(**{"tag:stage": ["prod"]}))["Images"]] == [image]
+assert [each["KeyPairId"] for each in ec2.describe_key_pairs(Filters=filters(**{"tag-value": ["x"]}))["KeyPairs"]] == [key]
 
 # Pages.
 pages = [page["Tags"] for page in ec2.get_paginator("describe_tags").paginate(PaginationConfig={"PageSize": 5})]
 assert [len(page) for page in pages] == [5, 3], pages
 refused("InvalidParameterValue", ec2.describe_tags, MaxResults=4)
-refused("InvalidParameterValue", ec2.describe_tags, Filters=where(colour=["red"]))
+refused("InvalidParameterValue", ec2.describe_tags, Filters=filters(colour=["red"]))
 refused("MissingParameter", ec2.describe_tags, Filters=[{"Name": "key", "Values": []}])
 
 # What is refused changes nothing.

@@ -57,6 +57,29 @@ run = ec2.RunInstances(imageId=sys.argv[1], minCount=1, maxCount=1, groupSet={"i
                        userData={"data": base64.b64encode(b"#!/bin/sh\n").decode(), "version": "1.0", "encoding": "base64"})
 instance = run.instancesSet.item[0].instanceId
 await_state(instance, "running")
+ec2.CreateTags(resourcesSet={"item": [{"resourceId": instance}]},
+               tagSet={"item": [{"key": "Name", "value": "zeep"}, {"key": "empty", "value": ""}]})
+assert {tag.key: tag.value for tag in await_state(instance, "running").tagSet.item} == {"Name": "zeep", "empty": None}
+ec2.DeleteTags(resourcesSet={"item": [{"resourceId": instance}]}, tagSet={"item": [{"key": "Name", "value": "other"}]})
+tags = ec2.DescribeTags(filterSet={"item": [{"name": "resource-type", "valueSet": {"item": [{"value": "instance"}]}}]})
+assert [tag.key for tag in tags.tagSet.item] == ["Name", "empty"], tags
+
+ec2.CreateSecurityGroup(groupName="zeep", groupDescription="of a SOAP client")
+rule = {"ipProtocol": "tcp", "fromPort": 22, "toPort": 22, "groups": {"item": [{"userId": run.ownerId, "groupName": "default"}]},
+        "ipRanges": {"item": [{"cidrIp": "10.0.0.0/8"}]}}
+rules = dict(userId="", groupName="zeep", ipPermissions={"item": [rule]})
+ec2.AuthorizeSecurityGroupIngress(**rules)
+named = {"item": [{"groupName": "zeep"}]}
+group = ec2.DescribeSecurityGroups(securityGroupSet=named).securityGroupInfo.item[0]
+shown = group.ipPermissions.item[0]
+assert shown.fromPort == 22 and shown.ipRanges.item[0].cidrIp == "10.0.0.0/8", group
+assert shown.groups.item[0].groupName == "default", group
+ec2.RevokeSecurityGroupIngress(**rules)
+# An empty set is an empty element, which zeep gives as None.
+assert ec2.DescribeSecurityGroups(securityGroupSet=named).securityGroupInfo.item[0].ipPermissions is None
+ec2.DeleteSecurityGroup(groupName="zeep")
+assert run.groupSet.item[0].groupId == "default", run
+
 answer = ec2.RebootInstances(instancesSet=ids(instance))
 assert getattr(answer, "return") is True if hasattr(answer, "return") else answer["return"], answer
 assert ec2.GetConsoleOutput(instanceId=instance).instanceId == instance

@@ -53,6 +53,16 @@ fn terraform_flow() {
 }
 
 #[test]
+fn boto3_groups() {
+    life("boto3_groups.py", &[]);
+}
+
+#[test]
+fn boto_2_groups() {
+    life("boto2_groups.py", &[]);
+}
+
+#[test]
 fn boto_2() {
     life("boto2_life.py", &[]);
 }

@@ -8,7 +8,6 @@ use ironbark_wsdl::Context;
 
 use super::instances::{canonical, refusal};
 use crate::cloud::Cloud;
-use crate::convert;
 use crate::ec2::Done;
 use crate::ec2::attributes::{
     Attribute, AttributeChange, AttributeValue, DescribeInstanceAttribute, DescribeInstanceAttributeResponse,
@@ -46,9 +45,7 @@ pub async fn describe_instance_attribute(
         Attribute::DisableApiStop => AttributeValue::Boolean(set.disable_api_stop),
         Attribute::InstanceInitiatedShutdownBehavior => text(set.shutdown_behavior.name()),
         Attribute::RootDeviceName => AttributeValue::Text(of.root_device_name),
-        Attribute::GroupSet => {
-            AttributeValue::Groups(of.groups.iter().map(|name| convert::group(&of.owner, name)).collect())
-        }
+        Attribute::GroupSet => AttributeValue::Groups(of.groups),
         // What this cloud does not do.
         Attribute::SourceDestCheck | Attribute::EbsOptimized => AttributeValue::Boolean(false),
         Attribute::EnaSupport | Attribute::EnclaveOptions => AttributeValue::Boolean(false),

@@ -15,6 +15,7 @@ pub mod instances;
 pub mod keys;
 pub mod quotas;
 pub mod run;
+pub mod security_groups;
 pub mod status;
 pub mod tags;
 pub mod trace;

@@ -13,7 +13,9 @@ use crate::cloud::Cloud;
 use crate::clusters::{Known, Room};
 use crate::convert;
 use crate::ec2::images::ImageType;
+use crate::ec2::instances::Group;
 use crate::ec2::run::{RunInstances, RunInstancesResponse};
+use crate::ec2::security_groups::{DEFAULT_GROUP, GroupRef, SecurityGroup};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
@@ -24,8 +26,6 @@ use crate::types::{Size, size};
 const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
 /// Ids are random: that five sets in a row meet a taken one does not happen.
 const ID_TRIES: usize = 5;
-/// The group everybody has. Others come with the security groups.
-const DEFAULT_GROUP: &str = "default";
 
 /// Starts new instances of one image.
 ///
@@ -56,6 +56,7 @@ pub async fn run_instances(
             }
             Reserved::Known(known) => return repeated(&cloud, known).await,
             Reserved::IdTaken => {}
+            Reserved::GroupGone(group) => return Err(Ec2Error::no_group(&group.name)),
             Reserved::ClusterGone => return Err(no_zone(&order.zone)),
             Reserved::TooMuch(excess) => return Err(too_much(&excess)),
         }
@@ -86,6 +87,7 @@ struct Order {
     image: Image,
     kernel: Option<Image>,
     ramdisk: Option<Image>,
+    groups: Vec<Group>,
     public_key: String,
     zone: String,
     count: u32,
@@ -107,7 +109,7 @@ impl Order {
                 "A ramdisk needs a kernel: give a KernelId too",
             ));
         }
-        check_groups(request)?;
+        let groups = groups(cloud.store.security_groups(caller.account.clone()).await?, request)?;
         let public_key = match &request.key_name {
             None => String::new(),
             Some(name) => {
@@ -117,7 +119,7 @@ impl Order {
             }
         };
         let zone = choose_zone(cloud, request, size)?;
-        Ok(Self { size, image, kernel, ramdisk, public_key, zone, count: request.max_count })
+        Ok(Self { size, image, kernel, ramdisk, groups, public_key, zone, count: request.max_count })
     }
 
     fn launch(&self, ctx: &Context, caller: &Caller, request: &RunInstances, digest: &str, now: i64) -> Launch {
@@ -141,7 +143,7 @@ impl Order {
                 disk_gb: self.size.disk_gb,
                 key_name: request.key_name.clone(),
                 public_key: self.public_key.clone(),
-                groups: vec![DEFAULT_GROUP.to_string()],
+                groups: self.groups.clone(),
                 user_data: request.user_data.clone().unwrap_or_default(),
                 client_token: request.client_token.clone(),
                 created: now,
@@ -170,16 +172,17 @@ fn find_image(images: &[Image], caller: &Caller, id: &str, kind: ImageType) -> R
     Err(Ec2Error::new(Code::InvalidParameterValue, text))
 }
 
-fn check_groups(request: &RunInstances) -> Result<(), Ec2Error> {
-    let asked = request.security_groups.iter().chain(&request.security_group_ids);
-    match asked.into_iter().find(|group| *group != DEFAULT_GROUP) {
-        None => Ok(()),
-        Some(group) => {
-            let shown: String = group.chars().take(60).collect();
-            let text = format!("The security group '{shown}' does not exist; '{DEFAULT_GROUP}' does");
-            Err(Ec2Error::new(Code::InvalidGroupNotFound, text))
-        }
+/// The groups that are asked for, by name or id, each once; `default` if none is.
+fn groups(all: Vec<SecurityGroup>, request: &RunInstances) -> Result<Vec<Group>, Ec2Error> {
+    let mut asked = request.security_groups.clone();
+    if asked.is_empty() {
+        asked.push(GroupRef::Name(DEFAULT_GROUP.to_string()));
     }
+    if let Some(missing) = asked.iter().find(|named| !all.iter().any(|group| named.is(group))) {
+        return Err(Ec2Error::no_group(missing.text()));
+    }
+    let chosen = all.into_iter().filter(|group| asked.iter().any(|named| named.is(group)));
+    Ok(chosen.map(|group| Group { id: group.group_id, name: group.name }).collect())
 }
 
 /// How much a zone is worth trying.
@@ -257,7 +260,6 @@ fn fingerprint(request: &RunInstances) -> String {
         max_count,
         key_name,
         security_groups,
-        security_group_ids,
         user_data,
         instance_type,
         availability_zone,
@@ -270,8 +272,7 @@ fn fingerprint(request: &RunInstances) -> String {
         monitored,
         tags,
     } = request;
-    let mut text =
-        format!("{image_id:?} {min_count} {max_count} {key_name:?} {security_groups:?} {security_group_ids:?}");
+    let mut text = format!("{image_id:?} {min_count} {max_count} {key_name:?} {security_groups:?}");
     let tags: Vec<(&str, &str)> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();
     let rest =
         write!(text, " {user_data:?} {instance_type:?} {availability_zone:?} {kernel_id:?} {ramdisk_id:?} {tags:?}");

@@ -45,6 +45,22 @@ pub fn image_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
     distinct(params.list("ImageId"), image_id)
 }
 
+/// A security group's id, `sg-` and 8 or 17 hexadecimal digits, as the records have it.
+///
+/// # Errors
+/// `InvalidGroupId.Malformed`.
+pub fn group_id(id: &str) -> Result<String, Ec2Error> {
+    Ok(well_formed(id, &["sg-"], Code::InvalidGroupIdMalformed)?.to_ascii_lowercase())
+}
+
+/// The id of a rule, `sgr-` and 8 or 17 hexadecimal digits, as the records have it.
+///
+/// # Errors
+/// `InvalidSecurityGroupRuleId.Malformed`.
+pub fn rule_id(id: &str) -> Result<String, Ec2Error> {
+    Ok(well_formed(id, &["sgr-"], Code::InvalidRuleIdMalformed)?.to_ascii_lowercase())
+}
+
 /// An optional image id under another name, `KernelId`.
 ///
 /// # Errors

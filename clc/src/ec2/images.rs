@@ -170,10 +170,7 @@ impl Action for DescribeImages {
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
         let image_ids = ids::image_ids(params)?;
         let page = Page::parse(params)?;
-        if !image_ids.is_empty() && page.max_results.is_some() {
-            let text = "The parameter ImageId cannot be used with the parameter MaxResults";
-            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
-        }
+        page.refuse_with("ImageId", image_ids.is_empty())?;
         Ok(Self {
             image_ids,
             owners: who(params, "Owner")?,

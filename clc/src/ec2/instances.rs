@@ -244,10 +244,7 @@ impl Action for DescribeInstances {
         let verbose = params.list("InstanceId") == ["verbose"];
         let instance_ids = if verbose { Vec::new() } else { ids::instance_ids(params)? };
         let page = Page::parse(params)?;
-        if !instance_ids.is_empty() && page.max_results.is_some() {
-            let text = "The parameter InstanceId cannot be used with the parameter MaxResults";
-            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
-        }
+        page.refuse_with("InstanceId", instance_ids.is_empty())?;
         Ok(Self { instance_ids, verbose, filters: Filters::parse::<Placed>(params)?, page })
     }
 }

@@ -21,6 +21,8 @@ pub mod page;
 pub mod run;
 #[cfg(test)]
 pub mod samples;
+pub mod security_groups;
+pub mod security_rules;
 pub mod status;
 pub mod tags;
 pub mod types;

@@ -31,6 +31,18 @@ impl Page {
         self.max_results.is_some() || self.after.is_some()
     }
 
+    /// Refuses a page of what was named: ids and `MaxResults` do not go together (EC2's rule).
+    ///
+    /// # Errors
+    /// `InvalidParameterCombination`.
+    pub fn refuse_with(&self, parameter: &str, none_named: bool) -> Result<(), Ec2Error> {
+        if none_named || self.max_results.is_none() {
+            return Ok(());
+        }
+        let text = format!("The parameter {parameter} cannot be used with the parameter MaxResults");
+        Err(Ec2Error::new(Code::InvalidParameterCombination, text))
+    }
+
     /// Cuts the page out of everything, and gives the token of the next one. The order is that of
     /// the keys, so pages stay whole while things come and go.
     pub fn cut<T>(&self, mut all: Vec<T>, key: impl Fn(&T) -> String) -> (Vec<T>, Option<String>) {

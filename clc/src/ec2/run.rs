@@ -5,6 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::attributes::ShutdownBehavior;
 use super::instances::Reservation;
+use super::security_groups::GroupRef;
 use super::{ResourceType, Tag, ids, unsupported};
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
@@ -24,10 +25,9 @@ pub struct RunInstances {
     /// As many as this, if there is room; at least `min_count`.
     pub max_count: u32,
     pub key_name: Option<String>,
-    /// Names of security groups (`SecurityGroup.N`); Query clients may give ids
-    /// (`SecurityGroupId.N`), which stand in `security_group_ids`.
-    pub security_groups: Vec<String>,
-    pub security_group_ids: Vec<String>,
+    /// The security groups that the instances are in: names (`SecurityGroup.N`) and ids
+    /// (`SecurityGroupId.N`); `default` if empty. No tier enforces their rules.
+    pub security_groups: Vec<GroupRef>,
     /// Decoded; reaches the guest as it is.
     pub user_data: Option<Vec<u8>>,
     /// `m1.small` if the client does not say: EC2's and 2.0.1's default.
@@ -67,8 +67,7 @@ impl Action for RunInstances {
             min_count: u32::try_from(min_count).expect("checked to be from 1 to 1000"),
             max_count: u32::try_from(max_count).expect("checked to be from 1 to 1000"),
             key_name: params.text("KeyName"),
-            security_groups: params.list("SecurityGroup"),
-            security_group_ids: params.list("SecurityGroupId"),
+            security_groups: security_groups(params)?,
             user_data: user_data(params)?,
             instance_type: params.text("InstanceType").unwrap_or_else(|| "m1.small".to_string()),
             availability_zone: zone(params),
@@ -111,6 +110,19 @@ pub(super) fn decoded_user_data(parameter: &str, text: &str) -> Result<Vec<u8>, 
         return Err(refused(&format!("It is limited to {MAX_USER_DATA} bytes and has {}.", bytes.len())));
     }
     Ok(bytes)
+}
+
+/// Names and ids. Some clients give ids as names, which no name looks like.
+fn security_groups(params: &Params) -> Result<Vec<GroupRef>, Ec2Error> {
+    let mut named_ids = params.list("SecurityGroupId");
+    let (more, names): (Vec<String>, Vec<String>) =
+        params.list("SecurityGroup").into_iter().partition(|name| name.starts_with("sg-"));
+    named_ids.extend(more);
+    let mut groups: Vec<GroupRef> = names.into_iter().map(GroupRef::Name).collect();
+    for id in named_ids {
+        groups.push(GroupRef::Id(ids::group_id(&id)?));
+    }
+    Ok(groups)
 }
 
 /// At most 64 ASCII characters (EC2's rule).
@@ -165,7 +177,7 @@ mod tests {
         .unwrap();
         assert_eq!(request.tags, [Tag { key: "Name".into(), value: "web".into() }]);
         assert_eq!(request.user_data.as_deref(), Some(&b"hello"[..]));
-        assert_eq!(request.security_groups, ["default"]);
+        assert_eq!(request.security_groups, [GroupRef::Name("default".into())]);
     }
 
     #[test]

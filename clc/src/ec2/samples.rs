@@ -13,6 +13,8 @@ use super::instances::*;
 use super::keys::*;
 use super::monitoring::*;
 use super::run::{RunInstances, RunInstancesResponse};
+use super::security_groups::*;
+use super::security_rules::*;
 use super::tags::*;
 use super::types::*;
 use super::zones::*;
@@ -141,6 +143,14 @@ sampled! {
     CreateKeyPair => created(), created();
     ImportKeyPair => imported(), imported();
     DescribeKeyPairs => keys(vec![key()]), keys(Vec::new());
+    CreateSecurityGroup => created_group(), created_group();
+    DeleteSecurityGroup => deleted_group(), deleted_group();
+    DescribeSecurityGroups => groups(vec![security_group()]), groups(Vec::new());
+    AuthorizeSecurityGroupIngress => authorized(), authorized();
+    AuthorizeSecurityGroupEgress => authorized(), authorized();
+    RevokeSecurityGroupIngress => RevokeResponse { rules: vec![rule(false)] }, RevokeResponse { rules: Vec::new() };
+    RevokeSecurityGroupEgress => RevokeResponse { rules: vec![rule(true)] }, RevokeResponse { rules: Vec::new() };
+    DescribeSecurityGroupRules => rules(vec![rule(true), rule(false)]), rules(Vec::new());
     CreateTags => Done, Done;
     DeleteTags => Done, Done;
     DescribeTags => tags(vec![tagged()]), tags(Vec::new());
@@ -228,6 +238,59 @@ fn created() -> CreateKeyPairResponse {
 
 fn imported() -> ImportKeyPairResponse {
     ImportKeyPairResponse { key_pair: key() }
+}
+
+fn created_group() -> CreateSecurityGroupResponse {
+    CreateSecurityGroupResponse { group_id: "sg-00000001".into(), tags: Vec::new() }
+}
+
+fn deleted_group() -> DeleteSecurityGroupResponse {
+    DeleteSecurityGroupResponse { group_id: "sg-00000001".into() }
+}
+
+fn groups(groups: Vec<SecurityGroup>) -> DescribeSecurityGroupsResponse {
+    DescribeSecurityGroupsResponse { groups, next_token: text("t") }
+}
+
+fn security_group() -> SecurityGroup {
+    SecurityGroup {
+        group_id: "sg-00000001".into(),
+        owner_id: "000000000001".into(),
+        name: "default".into(),
+        description: NASTY.into(),
+        rules: vec![rule(true), rule(false), from_everywhere()],
+        tags: vec![Tag { key: "Name".into(), value: NASTY.into() }],
+    }
+}
+
+/// A rule about a group, of a protocol without ports.
+fn rule(egress: bool) -> Rule {
+    Rule {
+        rule_id: "sgr-00000001".into(),
+        group_id: "sg-00000001".into(),
+        owner_id: "000000000001".into(),
+        egress,
+        traffic: Traffic { protocol: "-1".into(), ports: None },
+        peer: Peer::Group { id: "sg-00000001".into(), name: "default".into(), owner: "000000000001".into() },
+        description: text(NASTY),
+        tags: vec![Tag { key: "Name".into(), value: NASTY.into() }],
+    }
+}
+
+fn from_everywhere() -> Rule {
+    Rule {
+        traffic: Traffic { protocol: "tcp".into(), ports: Some((22, 22)) },
+        peer: Peer::Cidr("0.0.0.0/0".into()),
+        ..rule(false)
+    }
+}
+
+fn authorized() -> AuthorizeResponse {
+    AuthorizeResponse { rules: vec![from_everywhere()] }
+}
+
+fn rules(rules: Vec<Rule>) -> DescribeSecurityGroupRulesResponse {
+    DescribeSecurityGroupRulesResponse { rules, next_token: text("t") }
 }
 
 fn tagged() -> TaggedResource {

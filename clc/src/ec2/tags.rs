@@ -115,11 +115,14 @@ pub enum ResourceType {
     Instance,
     Image,
     KeyPair,
+    SecurityGroup,
+    SecurityGroupRule,
 }
 
 impl ResourceType {
     /// Every one.
-    pub const ALL: [Self; 3] = [Self::Instance, Self::Image, Self::KeyPair];
+    pub const ALL: [Self; 5] =
+        [Self::Instance, Self::Image, Self::KeyPair, Self::SecurityGroup, Self::SecurityGroupRule];
 
     /// EC2's name of it.
     pub fn name(self) -> &'static str {
@@ -127,6 +130,8 @@ impl ResourceType {
             Self::Instance => "instance",
             Self::Image => "image",
             Self::KeyPair => "key-pair",
+            Self::SecurityGroup => "security-group",
+            Self::SecurityGroupRule => "security-group-rule",
         }
     }
 
@@ -136,6 +141,8 @@ impl ResourceType {
             Self::Instance => &["i-"],
             Self::Image => &["emi-", "eki-", "eri-", "ami-", "aki-", "ari-"],
             Self::KeyPair => &["key-"],
+            Self::SecurityGroup => &["sg-"],
+            Self::SecurityGroupRule => &["sgr-"],
         }
     }
 

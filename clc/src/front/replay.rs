@@ -42,11 +42,24 @@ pub(super) const PROMPT: SignedDuration = SignedDuration::from_secs(5);
 /// the second finds it done, or because it finds the name taken and says so, which is the answer
 /// that a client expects.
 pub(super) fn repeatable(action: &str) -> bool {
-    let verbs =
-        ["Reboot", "Terminate", "Stop", "Start", "Delete", "Deregister", "Modify", "Reset", "Monitor", "Unmonitor"];
+    let verbs = [
+        "Reboot",
+        "Terminate",
+        "Stop",
+        "Start",
+        "Delete",
+        "Deregister",
+        "Modify",
+        "Reset",
+        "Monitor",
+        "Unmonitor",
+        "Authorize",
+        "Revoke",
+    ];
     let named = [
         "CreateKeyPair",
         "ImportKeyPair",
+        "CreateSecurityGroup",
         "CreateTags",
         "RegisterImage",
         "RegisterCluster",

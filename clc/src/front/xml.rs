@@ -43,6 +43,11 @@ impl Writer {
         &self.version
     }
 
+    /// The door through which it leaves.
+    pub fn door(&self) -> Door {
+        self.door
+    }
+
     /// `<name>value</name>`, escaped.
     pub fn text(&mut self, name: &str, value: &str) {
         self.open(name);

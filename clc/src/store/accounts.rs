@@ -4,6 +4,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::images::Registered;
 use super::reservations::forget_instances;
+use super::security_groups::{forget_groups, insert_default_group};
 use super::user_groups::{UserGroup, insert_group, insert_member};
 use super::users::{User, insert_user};
 use super::{Store, StoreError, is_duplicate};
@@ -74,6 +75,7 @@ impl Store {
                 Err(error) if is_duplicate(&error) => return Ok(Registered::IdTaken),
                 Err(error) => return Err(error.into()),
             }
+            insert_default_group(tx, &account.id, account.created)?;
             insert_user(tx, &user)?;
             insert_group(tx, &group)?;
             insert_member(tx, &group.account, &group.name, &user.id)?;
@@ -102,6 +104,7 @@ impl Store {
             }
             let deleted = if_administrators_remain(tx, |tx| {
                 forget_instances(tx, "owner = ?1", &account.id)?;
+                forget_groups(tx, &account.id)?;
                 let keys = "SELECT key_pair_id FROM key_pairs WHERE owner = ?1";
                 tx.execute(&format!("DELETE FROM tags WHERE resource_id IN ({keys})"), [&account.id])?;
                 tx.execute("DELETE FROM accounts WHERE account_id = ?1", [&account.id])?;

@@ -5,9 +5,11 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::instances::{Attributes, Instance, insert_instance, instances_of};
 use super::quotas::{Excess, Quantity, excess};
+use super::security_groups::{groups_of_reservation, join_groups};
 use super::tags::add_tags;
 use super::{Scope, Store, StoreError};
 use crate::ec2::Tag;
+use crate::ec2::instances::Group;
 
 /// What one RunInstances made.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub struct Reservation {
     pub key_name: Option<String>,
     /// The OpenSSH line; empty = none.
     pub public_key: String,
-    /// Names of its security groups.
-    pub groups: Vec<String>,
+    /// Its security groups; those that were deleted after its end are no more.
+    pub groups: Vec<Group>,
     /// As the client gave it, decoded.
     pub user_data: Vec<u8>,
     /// The client's token.
@@ -82,6 +84,8 @@ pub enum Reserved {
     IdTaken,
     /// The cluster was deregistered meanwhile.
     ClusterGone,
+    /// The security group was deleted meanwhile.
+    GroupGone(Group),
     /// It would be more than its owner may have.
     TooMuch(Excess),
 }
@@ -100,7 +104,6 @@ impl Reservation {
         let pair = |id: &str, url: &str| -> rusqlite::Result<Option<(String, String)>> {
             Ok(row.get::<_, Option<String>>(id)?.zip(row.get(url)?))
         };
-        let groups: String = row.get("group_names")?;
         Ok(Self {
             id: row.get("reservation_id")?,
             owner: row.get("owner")?,
@@ -119,7 +122,7 @@ impl Reservation {
             disk_gb: row.get("disk_gb")?,
             key_name: row.get("key_name")?,
             public_key: row.get("public_key")?,
-            groups: groups.lines().map(str::to_string).collect(),
+            groups: Vec::new(),
             user_data: row.get("user_data")?,
             client_token: row.get("client_token")?,
             created: row.get("created")?,
@@ -159,6 +162,11 @@ impl Store {
             if !there("SELECT 1 FROM clusters WHERE name = ?1", &reservation.cluster)? {
                 return Ok(Reserved::ClusterGone);
             }
+            for group in &reservation.groups {
+                if !there("SELECT 1 FROM security_groups WHERE group_id = ?1", &group.id)? {
+                    return Ok(Reserved::GroupGone(group.clone()));
+                }
+            }
             let count = u32::try_from(launch.instance_ids.len()).unwrap_or(u32::MAX);
             let asked = [
                 (Quantity::Instances, count),
@@ -176,6 +184,7 @@ impl Store {
                 return Ok(Reserved::IdTaken);
             }
             insert_reservation(tx, reservation)?;
+            join_groups(tx, &reservation.id, &reservation.groups)?;
             for (index, id) in (0..).zip(&launch.instance_ids) {
                 insert_instance(tx, reservation, id, index, launch.attributes)?;
                 add_tags(tx, id, &launch.tags)?;
@@ -267,7 +276,9 @@ pub(super) fn forget_instances(tx: &Connection, condition: &str, value: &dyn ToS
 
 fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {
     let mut select = tx.prepare_cached("SELECT * FROM reservations WHERE reservation_id = ?1")?;
-    Ok(select.query_row([id], Reservation::of).optional()?)
+    let Some(mut reservation) = select.query_row([id], Reservation::of).optional()? else { return Ok(None) };
+    reservation.groups = groups_of_reservation(tx, id)?;
+    Ok(Some(reservation))
 }
 
 fn idempotency(tx: &Connection, owner: &str, token: &str, digest: &str) -> Result<Option<Idempotency>, StoreError> {
@@ -284,8 +295,8 @@ fn insert_reservation(tx: &Connection, r: &Reservation) -> Result<(), StoreError
     tx.prepare_cached(
         "INSERT INTO reservations (reservation_id, owner, cluster, request_id, min_count, image_id, image_url, kernel_id,
              kernel_url, ramdisk_id, ramdisk_url, architecture, root_device_name, type_name, memory_mb, cores, disk_gb,
-             key_name, public_key, group_names, user_data, client_token, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23)",
+             key_name, public_key, user_data, client_token, created)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
     )?
     .execute(params![
         r.id,
@@ -307,7 +318,6 @@ fn insert_reservation(tx: &Connection, r: &Reservation) -> Result<(), StoreError
         r.disk_gb,
         r.key_name,
         r.public_key,
-        r.groups.join("\n"),
         r.user_data,
         r.client_token,
         r.created,

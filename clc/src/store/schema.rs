@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS];
+const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -278,6 +278,49 @@ CREATE TABLE launch_permissions (
 CREATE INDEX launch_permissions_of_account ON launch_permissions (account_id);
 ";
 
+/// Security groups, with the group `default` of every account there is; instances of before are in it.
+/// A rule has one peer: addresses (CIDR, IPv4 or IPv6) or a group. `number`: the order of making.
+const SECURITY_GROUPS: &str = "
+CREATE TABLE security_groups (
+    group_id    TEXT PRIMARY KEY,
+    owner       TEXT NOT NULL REFERENCES accounts (account_id),
+    name        TEXT NOT NULL,
+    description TEXT NOT NULL,
+    created     INTEGER NOT NULL,
+    UNIQUE (owner, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE security_group_rules (
+    number      INTEGER PRIMARY KEY,
+    rule_id     TEXT NOT NULL UNIQUE,
+    group_id    TEXT NOT NULL REFERENCES security_groups (group_id),
+    egress      INTEGER NOT NULL CHECK (egress IN (0, 1)),
+    protocol    TEXT NOT NULL,
+    from_port   INTEGER,
+    to_port     INTEGER,
+    cidr        TEXT,
+    peer_group  TEXT REFERENCES security_groups (group_id),
+    description TEXT,
+    CHECK ((cidr IS NULL) <> (peer_group IS NULL))
+) STRICT;
+CREATE INDEX security_group_rules_of_group ON security_group_rules (group_id);
+CREATE INDEX security_group_rules_by_peer ON security_group_rules (peer_group) WHERE peer_group IS NOT NULL;
+CREATE TABLE reservation_groups (
+    reservation_id TEXT NOT NULL REFERENCES reservations (reservation_id) ON DELETE CASCADE,
+    group_id       TEXT NOT NULL REFERENCES security_groups (group_id),
+    PRIMARY KEY (reservation_id, group_id)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX reservation_groups_by_group ON reservation_groups (group_id);
+
+INSERT INTO security_groups SELECT 'sg-' || substr(lower(hex(randomblob(9))), 1, 17), account_id, 'default',
+    'default group', created FROM accounts;
+INSERT INTO security_group_rules (rule_id, group_id, egress, protocol, cidr)
+    SELECT 'sgr-' || substr(lower(hex(randomblob(9))), 1, 17), group_id, 1, '-1', '0.0.0.0/0' FROM security_groups;
+INSERT INTO security_group_rules (rule_id, group_id, egress, protocol, peer_group)
+    SELECT 'sgr-' || substr(lower(hex(randomblob(9))), 1, 17), group_id, 0, '-1', group_id FROM security_groups;
+INSERT INTO reservation_groups SELECT reservation_id, group_id FROM reservations JOIN security_groups USING (owner);
+ALTER TABLE reservations DROP COLUMN group_names;
+";
+
 /// Brings the file to the newest schema; each migration is one transaction with its count.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -358,6 +401,11 @@ mod tests {
         let of = |table: &str| text(&format!("SELECT u.name FROM {table} JOIN users u USING (user_id) WHERE active"));
         assert_eq!(of("(SELECT * FROM access_keys WHERE access_key_id = 'AKIB2')"), "alice");
         assert_eq!(of("certificates"), "alice");
+        let group = "security_groups g JOIN reservation_groups USING (group_id) WHERE reservation_id = 'r-1'";
+        assert_eq!(
+            (text(&format!("SELECT g.owner FROM {group}")), text(&format!("SELECT g.name FROM {group}"))),
+            (alice, "default".into())
+        );
         let broken: i64 =
             connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
         assert_eq!(broken, 0);

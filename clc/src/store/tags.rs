@@ -11,7 +11,10 @@ use crate::ec2::tags::{Doomed, MAX_TAGS, Resource, ResourceType, TaggedResource}
 const RESOURCES: &str = "
     SELECT instance_id AS resource_id, 'instance' AS kind, owner, 0 AS public, ended FROM instances
     UNION ALL SELECT image_id, 'image', owner, public, NULL FROM images
-    UNION ALL SELECT key_pair_id, 'key-pair', owner, 0, NULL FROM key_pairs";
+    UNION ALL SELECT key_pair_id, 'key-pair', owner, 0, NULL FROM key_pairs
+    UNION ALL SELECT group_id, 'security-group', owner, 0, NULL FROM security_groups
+    UNION ALL SELECT rule_id, 'security-group-rule', owner, 0, NULL
+        FROM security_group_rules JOIN security_groups USING (group_id)";
 
 /// Why no label was hung on, or taken from, anything.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -26,7 +26,14 @@ fn the_contract_has_the_operations_that_are_declared_for_soap() {
 fn what_soap_lacks_is_served_to_query_clients() {
     let query_only: Vec<&str> =
         actions().names(Door::Query).into_iter().filter(|name| !operations().iter().any(|op| op == name)).collect();
-    assert_eq!(query_only, ["DescribeClusters", "DescribeInstanceTypes"]);
+    let expected = [
+        "AuthorizeSecurityGroupEgress",
+        "DescribeClusters",
+        "DescribeInstanceTypes",
+        "DescribeSecurityGroupRules",
+        "RevokeSecurityGroupEgress",
+    ];
+    assert_eq!(query_only, expected);
 }
 
 /// The file's schema as a document of its own.
@@ -84,6 +91,11 @@ async fn answers() -> Vec<(String, String)> {
     write::<ImportKeyPair>(&mut all).await;
     write::<DescribeKeyPairs>(&mut all).await;
     write::<DeleteKeyPair>(&mut all).await;
+    write::<CreateSecurityGroup>(&mut all).await;
+    write::<DeleteSecurityGroup>(&mut all).await;
+    write::<DescribeSecurityGroups>(&mut all).await;
+    write::<AuthorizeSecurityGroupIngress>(&mut all).await;
+    write::<RevokeSecurityGroupIngress>(&mut all).await;
     write::<CreateTags>(&mut all).await;
     write::<DeleteTags>(&mut all).await;
     write::<DescribeTags>(&mut all).await;

@@ -30,6 +30,11 @@ use crate::ec2::keys::{CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKey
 use crate::ec2::monitoring::{MonitorInstances, UnmonitorInstances};
 use crate::ec2::run::RunInstances;
 use crate::ec2::samples::Sampled;
+use crate::ec2::security_groups::{CreateSecurityGroup, DeleteSecurityGroup, DescribeSecurityGroups};
+use crate::ec2::security_rules::{
+    AuthorizeSecurityGroupEgress, AuthorizeSecurityGroupIngress, DescribeSecurityGroupRules, RevokeSecurityGroupEgress,
+    RevokeSecurityGroupIngress,
+};
 use crate::ec2::tags::{CreateTags, DeleteTags, DescribeTags};
 use crate::ec2::types::DescribeInstanceTypes;
 use crate::ec2::zones::{DescribeAvailabilityZones, DescribeRegions};
@@ -120,6 +125,14 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<ImportKeyPair>)
         .on(sample::<DescribeKeyPairs>)
         .on(sample::<DeleteKeyPair>)
+        .on(sample::<CreateSecurityGroup>)
+        .on(sample::<DeleteSecurityGroup>)
+        .on(sample::<DescribeSecurityGroups>)
+        .on(sample::<AuthorizeSecurityGroupIngress>)
+        .on(sample::<AuthorizeSecurityGroupEgress>)
+        .on(sample::<RevokeSecurityGroupIngress>)
+        .on(sample::<RevokeSecurityGroupEgress>)
+        .on(sample::<DescribeSecurityGroupRules>)
         .on(sample::<CreateTags>)
         .on(sample::<DeleteTags>)
         .on(sample::<DescribeTags>)
