@@ -1,6 +1,6 @@
 //! What users sign with and log in with: access keys, signing certificates, key pairs, and the
 //! `eucarc` that tells a shell about them. It makes and reads them; the records keep the public
-//! halves (and access keys' secrets, which HMAC needs).
+//! halves (and access keys' secrets, sealed).
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;

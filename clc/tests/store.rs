@@ -245,3 +245,61 @@ fn a_file_that_others_can_read_is_refused() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     assert!(matches!(Store::open(&path), Err(StoreError::Readable { mode: 0o644, .. })));
 }
+
+#[tokio::test]
+async fn a_copy_of_the_records_gives_no_secret_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cloud.db");
+    let store = with_admin(&path).await;
+    let key = ironbark_clc::store::AccessKey {
+        id: "AKIBTEST".into(),
+        user: format!("AIDA{ADMIN}"),
+        secret: "TheSecretThatNobodyMayRead".into(),
+        active: true,
+        created: 1,
+    };
+    assert!(store.add_access_key(key).await.unwrap());
+    let found = store.access_key("AKIBTEST".into()).await.unwrap().unwrap().0;
+    assert_eq!(found.secret, "TheSecretThatNobodyMayRead");
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(13).any(|part| part == b"TheSecretThat"), "{}", path.display());
+    }
+    drop(store);
+    let kept = std::fs::read(dir.path().join("secrets.key")).unwrap();
+    std::fs::remove_file(dir.path().join("secrets.key")).unwrap();
+    let error = Store::open(&path).err().unwrap();
+    assert!(matches!(error, StoreError::NoSecretsKey(_)) && error.to_string().contains("secrets.key"), "{error}");
+    let put = |bytes: &[u8]| {
+        let path = dir.path().join("secrets.key");
+        std::fs::write(&path, bytes).unwrap();
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    };
+    put(&[1; 32]);
+    assert!(matches!(Store::open(&path).err().unwrap(), StoreError::Unsealable(_)), "another cloud's");
+    put(&kept);
+    assert!(Store::open(&path).unwrap().access_key("AKIBTEST".into()).await.unwrap().is_some());
+}
+
+/// A file of the version before accounts, made with SQLite alone, its secrets readable.
+#[tokio::test]
+async fn readable_secrets_of_before_are_sealed_and_leave_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("cloud.db");
+    {
+        let connection = rusqlite::Connection::open(&path).unwrap();
+        connection.pragma_update(None, "journal_mode", "WAL").unwrap();
+        connection.execute_batch(include_str!("data/before-accounts.sql")).unwrap();
+    }
+    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let store = Store::open(&path).unwrap();
+    let (key, member) = store.access_key("AKIBOLD".into()).await.unwrap().unwrap();
+    assert_eq!((key.secret.as_str(), member.account_name.as_str()), ("ReadableOfOld", "alice"));
+    for entry in std::fs::read_dir(dir.path()).unwrap() {
+        let path = entry.unwrap().path();
+        let bytes = std::fs::read(&path).unwrap();
+        assert!(!bytes.windows(13).any(|part| part == b"ReadableOfOld"), "{}", path.display());
+        assert!(!bytes.windows(15).any(|part| part == b"DeletedLongAgo!"), "{}", path.display());
+    }
+}

@@ -3,6 +3,7 @@
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::users::{MEMBER, Member};
+use super::vault::Vault;
 use super::{Store, StoreError};
 
 /// An access key. Not `Debug`: it bears a secret.
@@ -12,7 +13,7 @@ pub struct AccessKey {
     pub id: String,
     /// The id of its user.
     pub user: String,
-    /// The secret.
+    /// The secret, which is sealed in the records.
     pub secret: String,
     /// False: it is kept, but signs nothing.
     pub active: bool,
@@ -36,11 +37,12 @@ pub struct Certificate {
 }
 
 impl AccessKey {
-    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+    fn of(row: &Row<'_>, vault: &Vault) -> Result<Self, StoreError> {
+        let (id, sealed): (String, Vec<u8>) = (row.get("access_key_id")?, row.get("sealed")?);
         Ok(Self {
-            id: row.get("access_key_id")?,
+            secret: vault.unseal(&id, &sealed)?,
+            id,
             user: row.get("user_id")?,
-            secret: row.get("secret")?,
             active: row.get("active")?,
             created: row.get("created")?,
         })
@@ -65,14 +67,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be written.
     pub async fn add_access_key(&self, key: AccessKey) -> Result<bool, StoreError> {
+        let sealed = self.vault.seal(&key.id, &key.secret)?;
         self.write(move |tx| {
             if !has_user(tx, &key.user)? {
                 return Ok(false);
             }
             tx.prepare_cached(
-                "INSERT INTO access_keys (access_key_id, user_id, secret, active, created) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT INTO access_keys (access_key_id, user_id, sealed, active, created) VALUES (?1, ?2, ?3, ?4, ?5)",
             )?
-            .execute(params![key.id, key.user, key.secret, key.active, key.created])?;
+            .execute(params![key.id, key.user, sealed, key.active, key.created])?;
             Ok(true)
         })
         .await
@@ -100,12 +103,17 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub async fn access_key(&self, id: String) -> Result<Option<(AccessKey, Member)>, StoreError> {
+        let vault = self.vault.clone();
         self.read(move |tx| {
             let sql = format!(
                 "SELECT k.*, {MEMBER} FROM access_keys k JOIN users u ON u.user_id = k.user_id WHERE access_key_id = ?1"
             );
             let mut select = tx.prepare_cached(&sql)?;
-            Ok(select.query_row([id], |row| Ok((AccessKey::of(row)?, Member::of(row)?))).optional()?)
+            let found = select.query_row([id], |row| {
+                let member = Member::of(row)?;
+                Ok(AccessKey::of(row, &vault).map(|key| (key, member)))
+            });
+            found.optional()?.transpose()
         })
         .await
     }
@@ -115,9 +123,16 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub async fn access_keys(&self, user: String) -> Result<Vec<AccessKey>, StoreError> {
+        let vault = self.vault.clone();
         self.read(move |tx| {
             let sql = "SELECT * FROM access_keys WHERE user_id = ?1 ORDER BY created, access_key_id";
-            Ok(tx.prepare_cached(sql)?.query_map([user], AccessKey::of)?.collect::<Result<_, _>>()?)
+            let mut select = tx.prepare_cached(sql)?;
+            let mut rows = select.query([user])?;
+            let mut keys = Vec::new();
+            while let Some(row) = rows.next()? {
+                keys.push(AccessKey::of(row, &vault)?);
+            }
+            Ok(keys)
         })
         .await
     }

@@ -2,7 +2,7 @@
 //! use-cases as methods, a file per aggregate; there is no SQL outside this directory.
 //!
 //! An acknowledged write is on the disk (`synchronous=FULL`; group commit pays for it). The file
-//! holds access keys' secrets, which HMAC needs readable: it must belong to us with mode 0600.
+//! holds access keys' secrets, sealed (`vault`), and much else: it must belong to us with mode 0600.
 
 mod accounts;
 mod clusters;
@@ -19,6 +19,7 @@ mod security_groups;
 mod tags;
 mod user_groups;
 mod users;
+mod vault;
 mod writer;
 
 use std::fs::{OpenOptions, Permissions};
@@ -47,6 +48,7 @@ pub use tags::Untaggable;
 pub use user_groups::UserGroup;
 pub use users::{Member, NewUser, User, UserCredentials};
 
+use vault::Vault;
 use writer::Writer;
 
 /// Reading connections: enough to keep both cores of a small controller busy.
@@ -71,6 +73,12 @@ pub enum StoreError {
         /// Its permission bits.
         mode: u32,
     },
+    /// The file is gone that opens the secrets.
+    #[error("{} is not there, and without it no access key can be used: put it back from where cloud.db came from", .0.display())]
+    NoSecretsKey(PathBuf),
+    /// A secret was sealed with another key, or changed.
+    #[error("the secret of access key {0} cannot be opened: secrets.key is not the file that belongs to this cloud.db")]
+    Unsealable(String),
     /// The file was written by a newer program.
     #[error("the records have schema {found}, and this program knows up to {known}: use the newer program")]
     Newer {
@@ -104,6 +112,7 @@ pub enum StoreError {
 pub struct Store {
     writer: Writer,
     readers: Arc<Readers>,
+    vault: Arc<Vault>,
 }
 
 struct Readers {
@@ -122,10 +131,13 @@ impl Store {
         tune(&connection)?;
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "FULL")?;
+        let vault = Arc::new(Vault::open(path, vault::is_empty(&connection)?)?);
+        vault.lend(&connection)?;
         schema::migrate(&mut connection)?;
+        vault.check(&connection)?;
         let free = (0..READERS).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
         let readers = Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) };
-        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(readers) })
+        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(readers), vault })
     }
 
     /// Runs a use-case that writes; its result is given when it is on the disk.

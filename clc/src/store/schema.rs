@@ -9,7 +9,8 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] = &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS];
+const MIGRATIONS: &[&str] =
+    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -321,6 +322,13 @@ INSERT INTO reservation_groups SELECT reservation_id, group_id FROM reservations
 ALTER TABLE reservations DROP COLUMN group_names;
 ";
 
+/// Secrets are sealed (`vault`), which lends the function.
+const SEALED: &str = "
+ALTER TABLE access_keys ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
+UPDATE access_keys SET sealed = seal(access_key_id, secret);
+ALTER TABLE access_keys DROP COLUMN secret;
+";
+
 /// Brings the file to the newest schema; each migration is one transaction with its count.
 pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
@@ -336,16 +344,23 @@ pub(super) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
             transaction.commit()?;
         }
     }
+    if (1..known).contains(&found) {
+        // What an older schema kept, such as readable secrets, must not linger in free pages or in
+        // the log.
+        connection.execute_batch("VACUUM; PRAGMA wal_checkpoint(TRUNCATE)")?;
+    }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::vault::Vault;
     use super::*;
 
     #[test]
     fn migrating_twice_changes_nothing_and_a_newer_file_is_refused() {
         let mut connection = Connection::open_in_memory().unwrap();
+        Vault::for_tests().lend(&connection).unwrap();
         migrate(&mut connection).unwrap();
         migrate(&mut connection).unwrap();
         connection.pragma_update(None, "user_version", 99).unwrap();
@@ -371,6 +386,8 @@ mod tests {
     #[test]
     fn users_of_before_become_accounts_with_all_that_they_owned() {
         let mut connection = Connection::open_in_memory().unwrap();
+        let vault = Vault::for_tests();
+        vault.lend(&connection).unwrap();
         connection.pragma_update(None, "foreign_keys", true).unwrap();
         for migration in [FIRST, PROFILES, BEFORE_ACCOUNTS] {
             connection.execute_batch(migration).unwrap();
@@ -406,6 +423,9 @@ mod tests {
             (text(&format!("SELECT g.owner FROM {group}")), text(&format!("SELECT g.name FROM {group}"))),
             (alice, "default".into())
         );
+        let sql = "SELECT sealed FROM access_keys WHERE access_key_id = 'AKIB2'";
+        let sealed: Vec<u8> = connection.query_row(sql, [], |row| row.get(0)).unwrap();
+        assert_eq!(vault.unseal("AKIB2", &sealed).unwrap(), "s2");
         let broken: i64 =
             connection.query_row("SELECT count(*) FROM pragma_foreign_key_check", [], |row| row.get(0)).unwrap();
         assert_eq!(broken, 0);

@@ -118,7 +118,7 @@ fn reservation(number: usize, owner: &str, created: i64) -> Reservation {
         disk_gb: 10,
         key_name: None,
         public_key: String::new(),
-        groups: vec!["default".to_string()],
+        groups: Vec::new(),
         user_data: Vec::new(),
         client_token: None,
         created,
