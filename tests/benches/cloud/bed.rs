@@ -21,31 +21,27 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How the cluster controller calls its node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// In a child per call.
-    Fork,
-    /// In its own process.
-    Semaphore,
-    /// In its own process, and nobody signs.
-    Unsigned,
+pub struct Mode {
+    /// Each call in a child of its own, and not in the controller's process.
+    pub fork: bool,
+    /// Messages are signed: the node's, and those from and to the controller's own caller.
+    pub signed: bool,
 }
 
 impl Mode {
+    /// As a cluster controller is without configuration.
+    pub const FORK: Mode = Mode { fork: true, signed: true };
+    /// As it is with `isolation = "semaphore"`.
+    pub const SEMAPHORE: Mode = Mode { fork: false, signed: true };
+
     /// Its name in the tables.
-    pub fn name(self) -> &'static str {
-        match self {
-            Mode::Fork => "fork",
-            Mode::Semaphore => "semaphore",
-            Mode::Unsigned => "semaphore, unsigned",
-        }
+    pub fn name(self) -> String {
+        let [isolation, signatures] = self.words();
+        if self.signed { isolation.to_string() } else { format!("{isolation}, {signatures}") }
     }
 
     fn words(self) -> [&'static str; 2] {
-        match self {
-            Mode::Fork => ["fork", "signed"],
-            Mode::Semaphore => ["semaphore", "signed"],
-            Mode::Unsigned => ["semaphore", "unsigned"],
-        }
+        [if self.fork { "fork" } else { "semaphore" }, if self.signed { "signed" } else { "unsigned" }]
     }
 }
 
@@ -93,15 +89,12 @@ impl Bed {
     /// Why it does not start.
     pub fn cc(&self, mode: Mode) -> Result<(Part, Soap)> {
         let [isolation, signatures] = mode.words();
-        let node = &self.node_urls[usize::from(mode == Mode::Unsigned)];
+        let node = &self.node_urls[usize::from(!mode.signed)];
         let path = self.directory.path();
         let mut cc = Part::start("cc", path, &["cc", &text(path)?, isolation, signatures, &self.cc_address, node])?;
         cc.line()?;
         let url = format!("http://{}{CC_PATH}", self.cc_address);
-        let caller = match mode {
-            Mode::Fork | Mode::Semaphore => Soap::signed(path, &url)?,
-            Mode::Unsigned => Soap::unsigned(&url),
-        };
+        let caller = if mode.signed { Soap::signed(path, &url)? } else { Soap::unsigned(&url) };
         Ok((cc, caller))
     }
 

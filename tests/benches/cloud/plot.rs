@@ -10,11 +10,12 @@ const LEFT: f64 = 330.0;
 const LONGEST: f64 = 480.0;
 const BAR: f64 = 18.0;
 const GAP: f64 = 46.0;
+const CAPTION: &str = "<text x=\"10\" y=\"20\">A black line is a goal; an orange bar has not met it.</text>\n";
 
 /// The picture.
 pub fn svg(tables: &[Table]) -> String {
-    let mut body = String::new();
-    let mut y = 20.0;
+    let mut body = String::from(CAPTION);
+    let mut y = 50.0;
     for table in tables {
         y = panel(&mut body, table, y);
     }

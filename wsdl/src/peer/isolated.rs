@@ -14,17 +14,18 @@ use crate::clock::Clock;
 use crate::context::Context;
 use crate::fault::CallError;
 use crate::service::{BoxFuture, Exchange, Reply, Service, Transport};
-use crate::wsse::{Certificate, KeyError, UnknownProfile};
+use crate::wsse::{Certificate, KeyError, Profile, UnknownProfile};
 
 /// A call as it travels to the child: all that the child cannot know.
 #[derive(Serialize, Deserialize)]
 struct Job {
     url: String,
-    certificate_pem: String,
+    /// `None` where nobody signs: see [`Isolated::unsigned`].
+    certificate_pem: Option<String>,
     profile: String,
     service: String,
     operation: String,
-    /// The signed envelope.
+    /// The envelope, signed.
     text: String,
     message_id: String,
     budget_ms: u64,
@@ -39,7 +40,9 @@ enum Outcome {
 
 /// The Transport of the mode `fork`: each call in a child of its own.
 pub struct Isolated {
-    peer: Peer,
+    url: String,
+    certificate_pem: Option<String>,
+    profile: Profile,
     /// Writes the messages; it posts none.
     writer: SoapClient,
     isolation: Arc<Isolation>,
@@ -54,16 +57,22 @@ impl Isolated {
     /// As [`SoapClient::new`].
     pub fn new(peer: Peer, identities: &Identities, isolation: Arc<Isolation>) -> Result<Self, KeyError> {
         let writer = SoapClient::with_idle(&peer, identities, Clock::system(), 0)?;
-        let turns = Turns::of(peer.profile);
-        Ok(Self { peer, writer, isolation, turns })
+        let (certificate_pem, turns) = (Some(peer.certificate.pem()), Turns::of(peer.profile));
+        Ok(Self { url: peer.url, certificate_pem, profile: peer.profile, writer, isolation, turns })
+    }
+
+    /// Calls without signatures, for measuring what they cost.
+    pub fn unsigned(url: &str, isolation: Arc<Isolation>) -> Self {
+        let (writer, turns) = (SoapClient::unsigned(url), Turns::free());
+        Self { url: url.to_string(), certificate_pem: None, profile: Profile::Strict, writer, isolation, turns }
     }
 
     async fn run(&self, exchange: Exchange, budget: Duration) -> Result<Reply, CallError> {
         let (_turn, budget) = self.turns.take(exchange.service, budget).await?;
         let job = Job {
-            url: self.peer.url.clone(),
-            certificate_pem: self.peer.certificate.pem(),
-            profile: self.peer.profile.name().to_string(),
+            url: self.url.clone(),
+            certificate_pem: self.certificate_pem.clone(),
+            profile: self.profile.name().to_string(),
             service: exchange.service.action(""),
             operation: exchange.operation.to_string(),
             text: self.writer.write(&exchange)?,
@@ -107,22 +116,27 @@ pub fn isolated_work(identities: Identities) -> impl Fn(&[u8]) -> Vec<u8> {
 
 fn perform(job: &[u8], identities: &Identities) -> Result<Reply, CallError> {
     let job: Job = serde_json::from_slice(job).map_err(|error| malformed(error.to_string()))?;
-    let certificate = Certificate::from_pem(&job.certificate_pem).map_err(|error| malformed(error.to_string()))?;
-    let profile = job.profile.parse().map_err(|error: UnknownProfile| malformed(error.to_string()))?;
     let service = [Service::Nc, Service::Cc, Service::Ironbark]
         .into_iter()
         .find(|service| service.action("") == job.service)
         .ok_or_else(|| malformed(format!("no contract has the actions {}", job.service)))?;
     let (operation, message_id) = (leak(job.operation), job.message_id);
     let exchange = Exchange { service, operation, body: String::new(), message_id };
-    let peer = Peer { url: job.url, certificate, profile };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|error| CallError::Unreachable { reason: format!("no runtime in the child: {error}") })?;
-    // One call, one connection: nothing is kept idle in a process that ends.
-    let client = SoapClient::with_idle(&peer, identities, Clock::system(), 0);
-    let client = client.map_err(|error| malformed(error.to_string()))?;
+    let client = match job.certificate_pem {
+        Some(pem) => {
+            let certificate = Certificate::from_pem(&pem).map_err(|error| malformed(error.to_string()))?;
+            let profile = job.profile.parse().map_err(|error: UnknownProfile| malformed(error.to_string()))?;
+            // One call, one connection: nothing is kept idle in a process that ends.
+            let client =
+                SoapClient::with_idle(&Peer { url: job.url, certificate, profile }, identities, Clock::system(), 0);
+            client.map_err(|error| malformed(error.to_string()))?
+        }
+        None => SoapClient::unsigned(&job.url),
+    };
     runtime.block_on(client.deliver(&exchange, job.text, Duration::from_millis(job.budget_ms)))
 }
 

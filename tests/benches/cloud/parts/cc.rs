@@ -77,10 +77,10 @@ fn cluster(
     let own = Arc::new(Identity::load_or_generate(&directory.join("cc"), "cluster1")?);
     let identities = Identities::from(own.clone());
     // The fork server before the runtime's threads.
-    let (isolation, forks) = match (isolation, signed) {
-        ("fork", true) => (Isolation::Fork, Some(ForkServer::start(isolated_work(identities.clone()))?)),
-        ("semaphore", _) => (Isolation::Semaphore, None),
-        _ => bail!("isolation {isolation} is not measured without signatures"),
+    let (isolation, forks) = match isolation {
+        "fork" => (Isolation::Fork, Some(ForkServer::start(isolated_work(identities.clone()))?)),
+        "semaphore" => (Isolation::Semaphore, None),
+        _ => bail!("there is no isolation {isolation}"),
     };
     let journal = Journal::open(&directory.join("cc"))?;
     let certificate = std::fs::read_to_string(directory.join("nc/cert.pem")).context("the node's certificate")?;
@@ -115,9 +115,10 @@ fn connect(identities: Identities, forks: Option<ForkServer>, signed: bool) -> R
         let certificate = Certificate::from_pem(&entry.certificate).map_err(|error| error.to_string())?;
         let peer = Peer { url: entry.url.clone(), certificate, profile: Profile::Strict };
         let transport: Arc<dyn Transport> = match &isolation {
-            Some(isolation) => {
+            Some(isolation) if signed => {
                 Arc::new(Isolated::new(peer, &identities, isolation.clone()).map_err(|error| error.to_string())?)
             }
+            Some(isolation) => Arc::new(Isolated::unsigned(&peer.url, isolation.clone())),
             None if signed => {
                 Arc::new(SoapClient::new(&peer, &identities, Clock::system()).map_err(|error| error.to_string())?)
             }

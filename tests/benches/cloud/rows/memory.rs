@@ -20,7 +20,7 @@ pub async fn table(plan: &Plan) -> Result<Table> {
     let columns = &["idle rss MB", "idle pss MB", "busy rss MB", "busy pss MB"];
     let mut table = Table::new("memory", columns, "idle rss MB");
     let bed = Bed::new().await?;
-    let (cc, _) = bed.cc(Mode::Fork)?;
+    let (cc, _) = bed.cc(Mode::FORK)?;
     let parts = [&bed.clc, &cc, &bed.nc];
     let idle = memory(&parts)?;
     let ids = bed.run_instances(INSTANCES).await?;

@@ -19,7 +19,7 @@ const CLIENTS: usize = 8;
 pub async fn table(plan: &Plan) -> Result<Table> {
     let columns = &["calls/s", "p50 ms", "p99 ms", "running/s", "clc ms", "cc ms", "nc ms"];
     let mut table = Table::new("run: SigV4 RunInstances", columns, "calls/s");
-    for mode in [Mode::Semaphore, Mode::Fork] {
+    for mode in [Mode::SEMAPHORE, Mode::FORK] {
         let bed = Bed::new().await?;
         let (cc, _) = bed.cc(mode)?;
         let first = 1;
