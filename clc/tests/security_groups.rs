@@ -72,7 +72,7 @@ async fn every_account_has_a_default_group_of_its_own() {
     assert_eq!((admins[0].name.as_str(), admins[0].owner_id.as_str()), ("default", ADMIN));
     assert_ne!(admins[0].group_id, eves[0].group_id);
     let ids = lab.running(1).await;
-    let found = lab.cloud.store.reservations(ADMIN.to_string().into(), 0).await.unwrap();
+    let found = lab.cloud.store.reservations(ADMIN.to_string().into(), 0, Vec::new()).await.unwrap();
     assert_eq!(found[0].0.groups[0].id, admins[0].group_id, "{ids:?}");
     assert_eq!(delete(&lab, "default").await.unwrap_err().code, Code::CannotDelete);
     assert_eq!(create(&lab, "admin", "default").await, Err(Code::InvalidGroupDuplicate));
@@ -102,7 +102,7 @@ async fn a_group_stays_while_an_instance_is_in_it() {
     lab.poll().await;
     delete(&lab, "web").await.unwrap();
     assert_eq!(delete(&lab, "web").await.unwrap_err().code, Code::InvalidGroupNotFound);
-    let found = lab.cloud.store.reservations(ADMIN.to_string().into(), 0).await.unwrap();
+    let found = lab.cloud.store.reservations(ADMIN.to_string().into(), 0, Vec::new()).await.unwrap();
     assert_eq!(found[0].0.groups.len(), 1, "what ended is shown without the group that is gone");
 }
 

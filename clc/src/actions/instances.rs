@@ -3,7 +3,7 @@
 //! Stop, start and terminate write a wish and answer; `launch` tells the clusters. Reboot is no
 //! wish but an act: it is told at once, and the answer waits for the clusters' answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use ironbark_wsdl::{CallError, Context, cc};
@@ -53,9 +53,10 @@ pub(super) async fn shown(
 ) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
     let asked = everybodys || !named.is_empty();
     let scope = if asked { caller.scope() } else { Scope::Account(caller.account.clone()) };
-    let all = cloud.store.reservations(scope, cloud.shown_since()).await?;
-    let there = |id: &String| all.iter().any(|(_, instances)| instances.iter().any(|instance| instance.id == *id));
-    match named.iter().find(|id| !there(id)) {
+    let all = cloud.store.reservations(scope, cloud.shown_since(), named.to_vec()).await?;
+    let there: HashSet<&str> =
+        all.iter().flat_map(|(_, instances)| instances).map(|instance| instance.id.as_str()).collect();
+    match named.iter().find(|id| !there.contains(id.as_str())) {
         Some(missing) => Err(Ec2Error::no_instance(missing)),
         None => Ok(all),
     }

@@ -1,11 +1,11 @@
 //! Instances: what each one's owner wishes and what its cluster last said of it, as rows. How they
 //! get on is in `progress`.
 
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::reservations::Reservation;
-use super::tags::tags_of;
-use super::{Scope, Store, StoreError};
+use super::tags::tags_of_each;
+use super::{Cells, Scope, Store, StoreError};
 use crate::ec2::Tag;
 use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState;
@@ -41,17 +41,24 @@ pub struct Attributes {
 }
 
 impl Attributes {
-    fn of(row: &Row<'_>) -> Result<Self, StoreError> {
-        let behavior: String = row.get("shutdown_behavior")?;
-        let unknown = || StoreError::Corrupt(format!("'{behavior}' is no shutdown behavior"));
+    fn of(cells: &mut Cells<'_>) -> Result<Self, StoreError> {
         Ok(Self {
-            disable_api_termination: row.get("disable_api_termination")?,
-            disable_api_stop: row.get("disable_api_stop")?,
-            shutdown_behavior: ShutdownBehavior::named(&behavior).ok_or_else(unknown)?,
-            monitored: row.get("monitored")?,
+            disable_api_termination: cells.next()?,
+            disable_api_stop: cells.next()?,
+            shutdown_behavior: {
+                let word: String = cells.next()?;
+                let unknown = || StoreError::Corrupt(format!("'{word}' is no shutdown behavior"));
+                ShutdownBehavior::named(&word).ok_or_else(unknown)?
+            },
+            monitored: cells.next()?,
         })
     }
 }
+
+/// What is read of an instance, in the order of [`Instance`]'s fields.
+const COLUMNS: &str = "instance_id, reservation_id, launch_index, owner, cluster, wish, observed, force, epoch, \
+    request_id, reason_code, reason_text, node, private_ip, public_ip, boot_count, last_reboot, launched, since, ended, \
+    disable_api_termination, disable_api_stop, shutdown_behavior, monitored";
 
 /// The record of an instance. Times are microseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -111,32 +118,40 @@ impl Instance {
         lifecycle::due(self.wish, self.observed)
     }
 
+    /// Reads a row of [`COLUMNS`].
     fn of(row: &Row<'_>) -> Result<Self, StoreError> {
-        let (wish, observed): (String, String) = (row.get("wish")?, row.get("observed")?);
+        let mut cells = Cells::of(row);
         let unknown = |word: &str| StoreError::Corrupt(format!("'{word}' is no word of the lifecycle"));
-        let code: Option<String> = row.get("reason_code")?;
-        let text: Option<String> = row.get("reason_text")?;
         Ok(Self {
-            id: row.get("instance_id")?,
-            reservation_id: row.get("reservation_id")?,
-            launch_index: row.get("launch_index")?,
-            owner: row.get("owner")?,
-            cluster: row.get("cluster")?,
-            wish: Wish::named(&wish).ok_or_else(|| unknown(&wish))?,
-            observed: Observed::named(&observed).ok_or_else(|| unknown(&observed))?,
-            force: row.get("force")?,
-            epoch: row.get("epoch")?,
-            request_id: row.get("request_id")?,
-            reason: code.zip(text).map(|(code, text)| Reason { code, text }),
-            node: row.get("node")?,
-            private_ip: row.get("private_ip")?,
-            public_ip: row.get("public_ip")?,
-            boot_count: row.get("boot_count")?,
-            last_reboot: row.get("last_reboot")?,
-            launched: row.get("launched")?,
-            since: row.get("since")?,
-            ended: row.get("ended")?,
-            attributes: Attributes::of(row)?,
+            id: cells.next()?,
+            reservation_id: cells.next()?,
+            launch_index: cells.next()?,
+            owner: cells.next()?,
+            cluster: cells.next()?,
+            wish: {
+                let word: String = cells.next()?;
+                Wish::named(&word).ok_or_else(|| unknown(&word))?
+            },
+            observed: {
+                let word: String = cells.next()?;
+                Observed::named(&word).ok_or_else(|| unknown(&word))?
+            },
+            force: cells.next()?,
+            epoch: cells.next()?,
+            request_id: cells.next()?,
+            reason: {
+                let (code, text): (Option<String>, Option<String>) = (cells.next()?, cells.next()?);
+                code.zip(text).map(|(code, text)| Reason { code, text })
+            },
+            node: cells.next()?,
+            private_ip: cells.next()?,
+            public_ip: cells.next()?,
+            boot_count: cells.next()?,
+            last_reboot: cells.next()?,
+            launched: cells.next()?,
+            since: cells.next()?,
+            ended: cells.next()?,
+            attributes: Attributes::of(&mut cells)?,
             tags: Vec::new(),
         })
     }
@@ -159,7 +174,7 @@ impl Store {
         self.read(|tx| {
             let condition =
                 format!("WHERE (wish, observed) IN (VALUES {}) ORDER BY launched, launch_index", due_pairs());
-            instances_of(tx, &condition, [])
+            instances_of(tx, &condition, &[])
         })
         .await
     }
@@ -169,7 +184,7 @@ impl Store {
     /// # Errors
     /// [`StoreError`] if it cannot be read.
     pub async fn living(&self, cluster: String) -> Result<Vec<Instance>, StoreError> {
-        self.read(move |tx| instances_of(tx, "WHERE cluster = ?1 AND ended IS NULL", [cluster])).await
+        self.read(move |tx| instances_of(tx, "WHERE cluster = ?1 AND ended IS NULL", params![cluster])).await
     }
 }
 
@@ -187,20 +202,25 @@ fn due_pairs() -> String {
     pairs.join(", ")
 }
 
-pub(super) fn instances_of(tx: &Connection, condition: &str, params: impl Params) -> Result<Vec<Instance>, StoreError> {
-    let mut select = tx.prepare_cached(&format!("SELECT * FROM instances {condition}"))?;
+pub(super) fn instances_of(
+    tx: &Connection,
+    condition: &str,
+    params: &[&dyn ToSql],
+) -> Result<Vec<Instance>, StoreError> {
+    let mut tags = tags_of_each(tx, &format!("SELECT instance_id FROM instances {condition}"), params)?;
+    let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM instances {condition}"))?;
     let mut rows = select.query(params)?;
     let mut instances = Vec::new();
     while let Some(row) = rows.next()? {
         let mut instance = Instance::of(row)?;
-        instance.tags = tags_of(tx, &instance.id)?;
+        instance.tags = tags.remove(&instance.id).unwrap_or_default();
         instances.push(instance);
     }
     Ok(instances)
 }
 
 pub(super) fn by_id(tx: &Connection, id: &str) -> Result<Option<Instance>, StoreError> {
-    let mut select = tx.prepare_cached("SELECT * FROM instances WHERE instance_id = ?1")?;
+    let mut select = tx.prepare_cached(&format!("SELECT {COLUMNS} FROM instances WHERE instance_id = ?1"))?;
     select.query_row([id], |row| Ok(Instance::of(row))).optional()?.transpose()
 }
 

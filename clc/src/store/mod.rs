@@ -29,7 +29,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::types::FromSql;
+use rusqlite::{Connection, OpenFlags, Row};
 use thiserror::Error;
 use tokio::sync::Semaphore;
 
@@ -189,6 +190,24 @@ impl Drop for Lease {
         if let Some(connection) = self.connection.take() {
             self.readers.free.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         }
+    }
+}
+
+/// The cells of a row from left to right. Looking each column up by its name would take longer than reading
+/// a whole row.
+struct Cells<'r> {
+    row: &'r Row<'r>,
+    next: usize,
+}
+
+impl<'r> Cells<'r> {
+    fn of(row: &'r Row<'r>) -> Self {
+        Self { row, next: 0 }
+    }
+
+    fn next<T: FromSql>(&mut self) -> rusqlite::Result<T> {
+        self.next += 1;
+        self.row.get(self.next - 1)
     }
 }
 

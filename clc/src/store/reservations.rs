@@ -207,14 +207,14 @@ impl Store {
     pub async fn reservation(&self, id: String) -> Result<Option<(Reservation, Vec<Instance>)>, StoreError> {
         self.read(move |tx| {
             let Some(reservation) = reservation(tx, &id)? else { return Ok(None) };
-            let instances = instances_of(tx, "WHERE reservation_id = ?1 ORDER BY launch_index", [&id])?;
+            let instances = instances_of(tx, "WHERE reservation_id = ?1 ORDER BY launch_index", params![id])?;
             Ok(Some((reservation, instances)))
         })
         .await
     }
 
     /// The reservations in the scope, oldest first, with their instances: those that have not ended, and
-    /// those that ended since `ended_since`.
+    /// those that ended since `ended_since`. Only the instances that are `named`, if any are.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be read.
@@ -222,17 +222,22 @@ impl Store {
         &self,
         scope: Scope,
         ended_since: i64,
+        named: Vec<String>,
     ) -> Result<Vec<(Reservation, Vec<Instance>)>, StoreError> {
         self.read(move |tx| {
-            let shown = "(ended IS NULL OR ended >= ?1)";
-            let order = "ORDER BY launched, reservation_id, launch_index";
-            let instances = match scope {
-                Scope::Account(owner) => {
-                    let condition = format!("WHERE owner = ?2 AND {shown} {order}");
-                    instances_of(tx, &condition, params![ended_since, owner])?
-                }
-                Scope::Everybody => instances_of(tx, &format!("WHERE {shown} {order}"), [ended_since])?,
+            let named = (!named.is_empty()).then(|| serde_json::Value::from(named).to_string());
+            let owner = match &scope {
+                Scope::Account(owner) => Some(owner),
+                Scope::Everybody => None,
             };
+            let mut condition = "WHERE (ended IS NULL OR ended >= ?1)".to_string();
+            condition += if owner.is_some() { " AND owner = ?2" } else { " AND ?2 IS NULL" };
+            condition += match named {
+                Some(_) => " AND instance_id IN (SELECT value FROM json_each(?3))",
+                None => " AND ?3 IS NULL",
+            };
+            condition += " ORDER BY launched, reservation_id, launch_index";
+            let instances = instances_of(tx, &condition, params![ended_since, owner, named])?;
             let mut all: Vec<(Reservation, Vec<Instance>)> = Vec::new();
             for instance in instances {
                 match all.last_mut() {

@@ -1,6 +1,8 @@
 //! Labels on things of any kind. Whose a label is, is whose the thing is.
 
-use rusqlite::{Connection, OptionalExtension, params};
+use std::collections::HashMap;
+
+use rusqlite::{Connection, OptionalExtension, ToSql, params};
 
 use super::{Scope, Store, StoreError};
 use crate::ec2::Tag;
@@ -156,6 +158,22 @@ pub(super) fn add_tags(tx: &Connection, resource_id: &str, tags: &[Tag]) -> Resu
 pub(super) fn tags_of(tx: &Connection, resource_id: &str) -> rusqlite::Result<Vec<Tag>> {
     let mut select = tx.prepare_cached("SELECT key, value FROM tags WHERE resource_id = ?1 ORDER BY key")?;
     select.query_map([resource_id], |row| Ok(Tag { key: row.get(0)?, value: row.get(1)? }))?.collect()
+}
+
+/// The labels of all things whose ids a query selects.
+pub(super) fn tags_of_each(
+    tx: &Connection,
+    ids: &str,
+    params: &[&dyn ToSql],
+) -> rusqlite::Result<HashMap<String, Vec<Tag>>> {
+    let text = format!("SELECT resource_id, key, value FROM tags WHERE resource_id IN ({ids}) ORDER BY key");
+    let mut select = tx.prepare_cached(&text)?;
+    let mut rows = select.query(params)?;
+    let mut tags: HashMap<String, Vec<Tag>> = HashMap::new();
+    while let Some(row) = rows.next()? {
+        tags.entry(row.get(0)?).or_default().push(Tag { key: row.get(1)?, value: row.get(2)? });
+    }
+    Ok(tags)
 }
 
 /// Takes every label from a thing, because it goes or because that was asked for.

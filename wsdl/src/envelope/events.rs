@@ -231,17 +231,16 @@ impl<'a> Events<'a> {
         }
         let (inside, at) = self.slice(raw)?;
         let name = &inside[..raw.name().0.len()];
-        let written = self.attributes(inside, name.len())?;
+        let mut attributes = self.attributes(inside, name.len())?;
         let (prefix, local) = self.split(name)?;
-        let mut attributes = Vec::with_capacity(written.len());
-        for (name, value) in written {
-            let (prefix, local) = self.split(name)?;
-            let namespace = if prefix.is_empty() { None } else { Some(self.bound(prefix)?) };
-            let same = |other: &Attribute<'_>| other.local == local && other.namespace == namespace;
-            if attributes.iter().any(same) {
-                return Err(self.malformed(format!("the attribute {local} appears twice")));
+        for at in 0..attributes.len() {
+            let (before, attribute) = attributes.split_at_mut(at);
+            let attribute = &mut attribute[0];
+            attribute.namespace = if attribute.prefix.is_empty() { None } else { Some(self.bound(attribute.prefix)?) };
+            let same = |other: &Attribute<'_>| other.local == attribute.local && other.namespace == attribute.namespace;
+            if before.iter().any(same) {
+                return Err(self.malformed(format!("the attribute {} appears twice", attribute.local)));
             }
-            attributes.push(Attribute { name, prefix, local, namespace, value });
         }
         let namespace = if prefix.is_empty() { self.scope.get("").cloned() } else { Some(self.bound(prefix)?) };
         Ok(Tag { name, prefix, local, namespace, attributes, at })
@@ -258,8 +257,9 @@ impl<'a> Events<'a> {
         }
     }
 
-    /// The attributes as written, values normalised; namespace declarations go to the scope.
-    fn attributes(&mut self, inside: &'a str, from: usize) -> Result<Vec<(&'a str, Cow<'a, str>)>, Malformed> {
+    /// The attributes, values normalised; namespace declarations go to the scope. To which namespaces they belong
+    /// is known only when all of these have been read.
+    fn attributes(&mut self, inside: &'a str, from: usize) -> Result<Vec<Attribute<'a>>, Malformed> {
         let mut written = Vec::new();
         for (count, attribute) in Attributes::new(inside, from).enumerate() {
             if count >= self.limits.attributes {
@@ -278,7 +278,11 @@ impl<'a> Events<'a> {
             match attribute.key.0.strip_prefix("xmlns") {
                 Some("") => self.declare("", &value)?,
                 Some(rest) if rest.starts_with(':') => self.declare(&rest[1..], &value)?,
-                Some(_) | None => written.push((attribute.key.0, value)),
+                Some(_) | None => {
+                    let name = attribute.key.0;
+                    let (prefix, local) = self.split(name)?;
+                    written.push(Attribute { name, prefix, local, namespace: None, value });
+                }
             }
         }
         Ok(written)

@@ -48,10 +48,14 @@ impl Canonical {
         self.out.push_str(tag.name);
         self.open.push(begin..self.out.len());
         self.declarations(tag, scope);
-        let mut attributes: Vec<&Attribute<'_>> = tag.attributes.iter().collect();
-        attributes.sort_by_key(|attribute| (attribute.namespace.as_deref().unwrap_or(""), attribute.local));
-        for attribute in attributes {
-            self.attribute(attribute.name, &attribute.value);
+        if let [only] = &tag.attributes[..] {
+            self.attribute("", only.name, &only.value);
+        } else {
+            let mut attributes: Vec<&Attribute<'_>> = tag.attributes.iter().collect();
+            attributes.sort_by_key(|attribute| (attribute.namespace.as_deref().unwrap_or(""), attribute.local));
+            for attribute in attributes {
+                self.attribute("", attribute.name, &attribute.value);
+            }
         }
         self.out.push('>');
     }
@@ -74,8 +78,8 @@ impl Canonical {
     /// Declares the prefixes that this element visibly uses, or that are to be treated
     /// inclusively, unless the output already has them in force: default first, then by prefix.
     fn declarations(&mut self, tag: &Tag<'_>, scope: &Scope<'_>) {
-        if tag.attributes.is_empty() && self.inclusive.is_empty() {
-            return self.declare(tag.prefix, scope.get(tag.prefix)); // Nearly every element of a body.
+        if tag.attributes.iter().all(|attribute| attribute.prefix.is_empty()) && self.inclusive.is_empty() {
+            return self.declare(tag.prefix, scope.get(tag.prefix)); // Nearly every element.
         }
         let inclusive = std::mem::take(&mut self.inclusive);
         let mut used: Vec<&str> = vec![tag.prefix];
@@ -100,19 +104,21 @@ impl Canonical {
             return;
         }
         if prefix.is_empty() {
-            self.attribute("xmlns", wanted);
+            self.attribute("", "xmlns", wanted);
         } else if wanted.is_empty() {
             return; // An inclusive prefix that is not in scope; a prefix cannot be undeclared.
         } else {
-            self.attribute(&format!("xmlns:{prefix}"), wanted);
+            self.attribute("xmlns:", prefix, wanted);
         }
         let uri = uri.cloned().unwrap_or_else(|| Arc::from(""));
         self.rendered.push(Rendered { depth: self.open.len(), prefix: prefix.to_string(), uri });
     }
 
-    fn attribute(&mut self, name: &str, value: &str) {
+    /// An attribute whose name is in two parts.
+    fn attribute(&mut self, first: &str, rest: &str, value: &str) {
         self.out.push(' ');
-        self.out.push_str(name);
+        self.out.push_str(first);
+        self.out.push_str(rest);
         self.out.push_str("=\"");
         escape_attribute(value, &mut self.out);
         self.out.push('"');
