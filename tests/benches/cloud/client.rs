@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use http::{HeaderMap, HeaderValue, header};
+use bytes::Bytes;
+use http::header;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
 use ironbark_wsdl::clock::Clock;
-use ironbark_wsdl::http::{HttpClient, post};
 use ironbark_wsdl::peer::{Peer, SoapClient};
 use ironbark_wsdl::wsse::{Certificate, Identity, Profile};
 use ironbark_wsdl::{CallError, Context, Recorder, Request, RequestId, call};
@@ -30,7 +34,7 @@ pub struct Ec2 {
     address: String,
     access_key: String,
     secret_key: String,
-    http: HttpClient,
+    http: Client<HttpConnector, Full<Bytes>>,
 }
 
 impl Ec2 {
@@ -46,11 +50,13 @@ impl Ec2 {
             line.map(|value| value.trim_matches(['"', '\'']).to_string())
                 .with_context(|| format!("no {name} in eucarc"))
         };
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
         Ok(Self {
             address: address.to_string(),
             access_key: value("AWS_ACCESS_KEY_ID")?,
             secret_key: value("AWS_SECRET_ACCESS_KEY")?,
-            http: HttpClient::new(Duration::from_secs(3), 64),
+            http: Client::builder(TokioExecutor::new()).build(connector),
         })
     }
 
@@ -71,12 +77,18 @@ impl Ec2 {
             body: &body,
             date: &date,
         });
-        let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(sigv4::CONTENT_TYPE));
-        headers.insert("x-amz-date", HeaderValue::try_from(date)?);
-        headers.insert(header::AUTHORIZATION, HeaderValue::try_from(authorization)?);
-        let url = format!("http://{}{PATH}", self.address);
-        let (status, answer) = post(&self.http, &url, headers, body, BUDGET).await?;
+        let request = http::Request::post(format!("http://{}{PATH}", self.address))
+            .header(header::CONTENT_TYPE, sigv4::CONTENT_TYPE)
+            .header("x-amz-date", date)
+            .header(header::AUTHORIZATION, authorization)
+            .body(Full::new(Bytes::from(body)))?;
+        let exchange = async {
+            let response = self.http.request(request).await.context("the cloud cannot be reached")?;
+            let (status, body) = (response.status(), response.into_body());
+            Ok::<_, anyhow::Error>((status, body.collect().await.context("the answer broke off")?.to_bytes()))
+        };
+        let answered = tokio::time::timeout(BUDGET, exchange).await;
+        let (status, answer) = answered.with_context(|| format!("{action}: no answer within {BUDGET:?}"))??;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         if !status.is_success() {
             bail!("{action}: {status}: {answer}");
