@@ -28,6 +28,9 @@ pub struct Config {
     /// says https: a proxy ends TLS, or the network is trusted.
     #[serde(default)]
     pub plain_http: bool,
+    /// Query requests may be signed by version 1, which is not safe: for tools that know no other.
+    #[serde(default)]
+    pub signature_version_1: bool,
     /// The name of the cloud's one region.
     #[serde(default = "default_region")]
     pub region: String,

@@ -143,6 +143,7 @@ pub fn eucarc(url: &str, region: &str, account: &str, key: &AccessKey, dir: &str
         ("AWS_ACCESS_KEY_ID", &key.id),
         ("AWS_SECRET_ACCESS_KEY", &key.secret),
         ("AWS_ENDPOINT_URL_EC2", url),
+        ("AWS_ENDPOINT_URL_STS", url),
         ("AWS_DEFAULT_REGION", region),
         ("EC2_CERT", &cert),
         ("EC2_PRIVATE_KEY", &private_key),

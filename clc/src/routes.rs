@@ -77,6 +77,7 @@ pub fn actions() -> Actions<Cloud> {
         .on(accounts::describe_accounts)
         .on(quotas::describe_quotas)
         .on(quotas::modify_quotas)
+        .on(users::get_caller_identity)
         .on(users::create_user)
         .on(users::delete_user)
         .on(users::describe_users)

@@ -123,7 +123,11 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let connect = connect_over_http(Identities { own: identity.clone(), old }, clock.clone());
     let cloud = Cloud::open(store, config.settings(), clock, connect).await?;
     let listener = TcpListener::bind(config.listen).await.map_err(|error| explained(config, error))?;
-    let handler: Handler = front(&cloud, identity).into_handler();
+    if config.signature_version_1 {
+        tracing::warn!(event = "clc.version1", "signatures of version 1 are accepted: who sees one can forge others");
+    }
+    let front = front(&cloud, identity).accepting_version_1(config.signature_version_1);
+    let handler: Handler = front.into_handler();
     let limits = ServerLimits { body: MAX_BODY, ..ServerLimits::default() };
     let mut work = start(&cloud);
     tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());

@@ -148,6 +148,7 @@ impl Cloud {
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
             "AWS_ENDPOINT_URL_EC2",
+            "AWS_ENDPOINT_URL_STS",
             "AWS_DEFAULT_REGION",
             "EC2_CERT",
             "EC2_PRIVATE_KEY",

@@ -90,6 +90,9 @@ fn aws_command_line() {
     let ec2 = |arguments: &[&str]| {
         run(cloud.client(&aws).args(["--output", "text", "ec2"]).args(arguments)).trim().to_string()
     };
+    let who = run(cloud.client(&aws).args(["--output", "text", "sts", "get-caller-identity"]));
+    let account = cloud.eucarc("EC2_USER_ID");
+    assert!(who.starts_with(&account) && who.contains(&format!("arn:aws:iam::{account}:user/admin")), "{who}");
     let run =
         ["run-instances", "--image-id", &image, "--instance-type", "m1.small", "--query", "Instances[0].InstanceId"];
     let id = ec2(&run);

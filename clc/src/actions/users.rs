@@ -12,11 +12,26 @@ use crate::ec2::admin::{
     AddUserToGroup, CreateGroup, CreateUser, DeleteGroup, DeleteUser, DescribeGroups, DescribeUsers, GroupRow, Listing,
     Membership, RemoveUserFromGroup, UserRow,
 };
+use crate::ec2::identity::{CallerIdentity, GetCallerIdentity};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
 use crate::role::Role;
 use crate::store::{Member, NewUser, User, UserCredentials, UserGroup};
+
+/// Who asks.
+///
+/// # Errors
+/// None.
+pub async fn get_caller_identity(
+    _: Arc<Cloud>,
+    _: Context,
+    caller: Caller,
+    _: GetCallerIdentity,
+) -> Result<CallerIdentity, Ec2Error> {
+    let arn = format!("arn:aws:iam::{}:user/{}", caller.account, caller.user);
+    Ok(CallerIdentity { arn, user_id: caller.user_id, account: caller.account })
+}
 
 /// Makes a user.
 ///

@@ -9,6 +9,7 @@ pub mod admin;
 pub mod attributes;
 pub mod console;
 pub mod filters;
+pub mod identity;
 pub mod ids;
 pub mod image_attributes;
 pub mod images;

@@ -42,6 +42,20 @@ pub trait Reply {
     /// Writes the elements in the order of the 2010-08-31 contract; later additions in
     /// [`Writer::query_only`].
     fn write(&self, w: &mut Writer);
+
+    /// Which service's envelope is around it.
+    fn service(&self) -> Service {
+        Service::Ec2
+    }
+}
+
+/// A web service that clients find at the door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Service {
+    /// The compute cloud.
+    Ec2,
+    /// Who one is: AWS' Security Token Service, of which there is this one question.
+    Sts,
 }
 
 /// Who may ask for an action.

@@ -19,7 +19,7 @@ mod soap;
 mod wsdl;
 mod xml;
 
-pub use action::{Access, Action, Actions, Caller, Credential, Reply};
+pub use action::{Access, Action, Actions, Caller, Credential, Reply, Service};
 pub use directory::{AccessKey, Directory};
 pub use params::{MAX_PARAMETERS, Params};
 pub use server::Front;

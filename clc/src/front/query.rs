@@ -21,6 +21,15 @@ pub(super) struct Accepted {
     pub version: Version,
 }
 
+/// How a request is to be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Form {
+    /// The body is a form with parameters.
+    pub is_body: bool,
+    /// Signatures of version 1 count.
+    pub version_1: bool,
+}
+
 /// Reads and authenticates a request.
 ///
 /// # Errors
@@ -30,10 +39,10 @@ pub(super) async fn accept(
     replays: &Replays,
     now: Timestamp,
     message: &Message<'_>,
-    is_form: bool,
+    form: Form,
 ) -> Result<Accepted, Ec2Error> {
-    let params = read(message, is_form)?;
-    let claim = Claim::read(message, &params).map_err(refused)?;
+    let params = read(message, form.is_body)?;
+    let claim = Claim::read(message, &params, form.version_1).map_err(refused)?;
     let key = directory.access_key(&claim.access_key_id).await?;
     let key = key.ok_or(Refused::UnknownKey).map_err(refused)?;
     let verified = claim.verify(&key.secret, now).map_err(refused)?;

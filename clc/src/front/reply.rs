@@ -6,12 +6,14 @@ use http::{HeaderValue, Response, StatusCode, header};
 use http_body_util::Full;
 use ironbark_wsdl::{Fault, RequestId};
 
-use super::action::Reply;
+use super::action::{Reply, Service};
 use super::xml::{Door, Writer, escape_into};
 use crate::ec2::Version;
 use crate::error::Ec2Error;
 
 const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
+/// STS has one version.
+const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 const SOAP_BEGIN: &str = "<soapenv:Envelope xmlns:soapenv=\"http://schemas.xmlsoap.org/soap/envelope/\"><soapenv:Body>";
 const SOAP_END: &str = "</soapenv:Body></soapenv:Envelope>";
 
@@ -71,10 +73,17 @@ pub(super) fn success(
     reply: &dyn Reply,
 ) -> Response<Full<Bytes>> {
     let mut w = Writer::new(door, version.clone());
-    w.element_in(&format!("{action}Response"), &version.namespace(), |w| {
-        w.text("requestId", id.as_str());
-        reply.write(w);
-    });
+    let root = format!("{action}Response");
+    match reply.service() {
+        Service::Ec2 => w.element_in(&root, &version.namespace(), |w| {
+            w.text("requestId", id.as_str());
+            reply.write(w);
+        }),
+        Service::Sts => w.element_in(&root, STS_NAMESPACE, |w| {
+            w.element(&format!("{action}Result"), |w| reply.write(w));
+            w.element("ResponseMetadata", |w| w.text("RequestId", id.as_str()));
+        }),
+    }
     let content = w.into_string();
     match door {
         Door::Query => xml(StatusCode::OK, id, format!("{DECLARATION}{content}")),

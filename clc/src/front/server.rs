@@ -17,7 +17,7 @@ use tracing::Instrument;
 
 use super::action::{Actions, Reply};
 use super::directory::Directory;
-use super::query::{self, Accepted};
+use super::query::{self, Accepted, Form};
 use super::replay::Replays;
 use super::reply::{Rejected, failure, success, xml};
 use super::signature::Message;
@@ -45,6 +45,7 @@ pub struct Front<S> {
     replays: Replays,
     clock: Clock,
     url: String,
+    version_1: bool,
 }
 
 impl<S: Directory> Front<S> {
@@ -59,7 +60,14 @@ impl<S: Directory> Front<S> {
         url: impl Into<String>,
     ) -> Self {
         let guard = Guard::new(identity, clock.clone());
-        Self { state, actions, recorder, guard, replays: Replays::default(), clock, url: url.into() }
+        Self { state, actions, recorder, guard, replays: Replays::default(), clock, url: url.into(), version_1: false }
+    }
+
+    /// Takes signatures of version 1 too, which are not safe.
+    #[must_use]
+    pub fn accepting_version_1(mut self, accept: bool) -> Self {
+        self.version_1 = accept;
+        self
     }
 
     /// As a handler for [`ironbark_wsdl::http::serve`].
@@ -147,6 +155,7 @@ impl<S: Directory> Front<S> {
                 let text = |value: &http::HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
                 let headers: Vec<(String, String)> =
                     request.headers().iter().map(|(name, value)| (name.as_str().to_string(), text(value))).collect();
+                let form = Form { is_body: is_form, version_1: self.version_1 };
                 let message = Message {
                     method: request.method().as_str(),
                     path: request.uri().path(),
@@ -154,7 +163,7 @@ impl<S: Directory> Front<S> {
                     headers: &headers,
                     body: request.body(),
                 };
-                Ok(query::accept(self.state.as_ref(), &self.replays, self.clock.now(), &message, is_form).await?)
+                Ok(query::accept(self.state.as_ref(), &self.replays, self.clock.now(), &message, form).await?)
             }
         }
     }

@@ -198,6 +198,7 @@ fn eucarc(cloud: &Cloud, field: impl Fn(&str) -> String) -> String {
          export EUCA_KEY_DIR\n\
          export EC2_URL={url}\n\
          export AWS_ENDPOINT_URL_EC2={url}\n\
+         export AWS_ENDPOINT_URL_STS={url}\n\
          export AWS_DEFAULT_REGION={region}\n\
          export EC2_USER_ID={account}\n\
          export EC2_ACCESS_KEY={id}\n\

@@ -1,8 +1,8 @@
 //! Signatures of Query requests: which scheme it is, what was signed, and whether the signature is
 //! that of a given secret at a given time. Pure: no store, no clock, no HTTP library. Schemes:
-//! V4 in a header, V4 in the URL (presigned), V2. V1 is refused: two different requests can have
-//! the same string to sign.
+//! V4 in a header, V4 in the URL (presigned), V2, and V1 where it is asked for.
 
+mod v1;
 mod v2;
 mod v4;
 
@@ -83,7 +83,8 @@ pub struct Claim {
 
 #[derive(Clone, Debug)]
 enum Scheme {
-    V2(v2::Method),
+    /// V1 and V2: the signature is one of the parameters.
+    Parameters(v2::Method),
     V4(v4::Scope),
 }
 
@@ -118,11 +119,12 @@ pub struct Verified {
 }
 
 impl Claim {
-    /// Reads what a request claims. `params` are those of the URL and of the form together.
+    /// Reads what a request claims. `params` are those of the URL and of the form together;
+    /// `version_1` says whether that scheme counts.
     ///
     /// # Errors
     /// [`Refused`] if nothing authenticates, or what does is broken.
-    pub fn read(message: &Message<'_>, params: &Params) -> Result<Self, Refused> {
+    pub fn read(message: &Message<'_>, params: &Params, version_1: bool) -> Result<Self, Refused> {
         let header = message.sole_header("authorization")?;
         if let Some(fields) = header.and_then(|header| header.trim().strip_prefix(v4::ALGORITHM)) {
             return v4::from_header(message, fields);
@@ -135,6 +137,7 @@ impl Claim {
         }
         match params.optional("SignatureVersion") {
             Some("2") => v2::from_params(message, params),
+            Some("1") if version_1 => v1::from_params(params),
             Some(_) => Err(Refused::Scheme(
                 "Only the signature versions 2 and 4 are accepted; the older ones are not safe".into(),
             )),
@@ -150,7 +153,7 @@ impl Claim {
     pub fn verify(&self, secret: &str, now: Timestamp) -> Result<Verified, Refused> {
         let fits = |string: &String| {
             let expected = match &self.scheme {
-                Scheme::V2(method) => method.sign(secret, string),
+                Scheme::Parameters(method) => method.sign(secret, string),
                 Scheme::V4(scope) => scope.sign(secret, string),
             };
             verify_slices_are_equal(expected.as_bytes(), self.signature.as_bytes()).is_ok()

@@ -51,7 +51,7 @@ pub(super) fn from_params(message: &Message<'_>, params: &Params) -> Result<Clai
     Ok(Claim {
         access_key_id: field("AWSAccessKeyId")?.to_string(),
         presigned: false,
-        scheme: Scheme::V2(method),
+        scheme: Scheme::Parameters(method),
         strings,
         signature: field("Signature")?.to_string(),
         window: window(params)?,
@@ -69,7 +69,7 @@ fn canonical(params: &Params) -> String {
 }
 
 /// `Timestamp` counts 15 minutes either way; `Expires`, where given, is the end instead.
-fn window(params: &Params) -> Result<Window, Refused> {
+pub(super) fn window(params: &Params) -> Result<Window, Refused> {
     let time = |name: &str| -> Result<Option<Timestamp>, Refused> {
         let Some(text) = params.optional(name) else { return Ok(None) };
         let wrong = || Refused::Malformed(format!("The parameter {name} must be a time such as 2026-11-20T09:00:00Z"));
