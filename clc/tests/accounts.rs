@@ -84,6 +84,10 @@ async fn an_account_is_no_business_of_another() {
         code(join(&lab, &eve, Some(support::ADMIN), "administrators", "admin").await),
         Code::UnauthorizedOperation
     );
+    let nobody = Whose { account: Some("eve".into()), user_name: None };
+    let root = caller("admin");
+    let made = credentials::create_access_key(lab.cloud.clone(), lab.ctx(), root, CreateAccessKey(nobody)).await;
+    assert_eq!(made.unwrap_err().code, Code::MissingParameter, "another account, and nobody named there");
     let theirs = create_key(&lab, &caller("admin"), "admin").await.unwrap();
     for active in [true, false] {
         let request = UpdateAccessKey { access_key_id: theirs.clone(), active };

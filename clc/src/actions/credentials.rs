@@ -176,7 +176,12 @@ pub async fn delete_signing_certificate(
 
 /// The user whose credentials a request is about.
 async fn whose(cloud: &Cloud, caller: &Caller, whose: &Whose) -> Result<Member, Ec2Error> {
-    let user = whose.user_name.as_deref().unwrap_or(&caller.user);
+    // Whoever names another account means somebody there, not a namesake of their own.
+    let user = match (&whose.user_name, &whose.account) {
+        (Some(user), _) => user,
+        (None, None) => &caller.user,
+        (None, Some(_)) => return Err(Ec2Error::missing("UserName")),
+    };
     user_named(cloud, caller, whose.account.as_deref(), user).await
 }
 
