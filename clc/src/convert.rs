@@ -13,7 +13,7 @@ use crate::ec2::instances as ec2;
 use crate::ec2::keys as ec2_keys;
 use crate::ids;
 use crate::lifecycle::{Due, Observed};
-use crate::store::{Image, Instance, KeyPair, Reason, Report, Reservation};
+use crate::store::{Image, Instance, KeyPair, Reason, Report, Reservation, Resized};
 use crate::types::{SIZES, Size};
 
 /// The platform that 2.0.1's clusters demand to be told.
@@ -61,6 +61,11 @@ pub fn run_instances(reservation: &Reservation, instances: &[Instance]) -> cc::R
         platform: Some(PLATFORM.to_string()),
         ..cc::RunInstances::default()
     }
+}
+
+/// What instances are to have from their start on.
+pub fn size(resized: &Resized) -> ironbark::Size {
+    ironbark::Size { name: resized.type_name.clone(), memory: int(resized.memory_mb), cores: int(resized.cores) }
 }
 
 /// The question for room, for every size.
@@ -175,8 +180,8 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         }),
         key_name: of.key_name.clone(),
         launch_index: instance.launch_index,
-        instance_type: of.type_name.clone(),
-        cores: of.cores,
+        instance_type: instance.resized.as_ref().map_or(&of.type_name, |resized| &resized.type_name).clone(),
+        cores: instance.resized.as_ref().map_or(of.cores, |resized| resized.cores),
         launch_time: timestamp(instance.launched),
         availability_zone: instance.cluster.clone(),
         kernel_id: of.kernel.as_ref().map(|(id, _)| id.clone()),

@@ -17,7 +17,7 @@ use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
 use crate::lifecycle::{Due, Wish};
-use crate::store::{Instance, Reason, StoreError};
+use crate::store::{Instance, Reason, Resized, StoreError};
 
 /// How often the records are looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -124,7 +124,7 @@ enum Kind {
     Launch { reservation_id: String },
     Terminate,
     Stop { force: bool },
-    Start,
+    Start { size: Option<Resized> },
 }
 
 impl Kind {
@@ -134,7 +134,7 @@ impl Kind {
             Due::Launch => Some(Kind::Launch { reservation_id: instance.reservation_id.clone() }),
             Due::Terminate => Some(Kind::Terminate),
             Due::Stop => Some(Kind::Stop { force: instance.force }),
-            Due::Start => Some(Kind::Start),
+            Due::Start => Some(Kind::Start { size: instance.resized.clone() }),
         }
     }
 
@@ -144,7 +144,7 @@ impl Kind {
             Kind::Launch { .. } => "clc.launch",
             Kind::Terminate => "clc.terminate",
             Kind::Stop { .. } => "clc.stop",
-            Kind::Start => "clc.start",
+            Kind::Start { .. } => "clc.start",
         }
     }
 }
@@ -188,7 +188,7 @@ async fn carry_out(cloud: &Cloud, batch: &Batch, instances: &[Instance]) {
         Kind::Launch { reservation_id } => launch(cloud, span.ctx(), &batch.cluster, reservation_id, &ids).await,
         Kind::Terminate => terminate(cloud, span.ctx(), &batch.cluster, ids).await,
         Kind::Stop { force } => stop(cloud, span.ctx(), &batch.cluster, instances, *force).await,
-        Kind::Start => start(cloud, span.ctx(), &batch.cluster, instances).await,
+        Kind::Start { size } => start(cloud, span.ctx(), &batch.cluster, instances, size.as_ref()).await,
     };
     let op = batch.kind.name();
     match result {
@@ -297,10 +297,17 @@ async fn stop(
     settle(cloud, instances, &results, Wish::Run).await
 }
 
-async fn start(cloud: &Cloud, ctx: &Context, cluster: &str, instances: &[Instance]) -> Result<String, Untold> {
+async fn start(
+    cloud: &Cloud,
+    ctx: &Context,
+    cluster: &str,
+    instances: &[Instance],
+    size: Option<&Resized>,
+) -> Result<String, Untold> {
     let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
     let detail = ids.join(" ");
-    let request = StartInstances { instance_ids: ids, ..StartInstances::default() };
+    let size = size.map(convert::size);
+    let request = StartInstances { instance_ids: ids, size, ..StartInstances::default() };
     let results = match tell(&cloud.clusters, ctx, cluster, request, &detail).await {
         Ok(answer) => answer.results,
         Err(CallError::Declined { reason }) => all_refused(instances, &reason),

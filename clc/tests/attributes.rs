@@ -8,10 +8,11 @@ use ironbark_clc::ec2::attributes::{
     Attribute, AttributeChange, AttributeValue, DescribeInstanceAttribute, ModifyInstanceAttribute,
     ResetInstanceAttribute, Resettable, ShutdownBehavior,
 };
-use ironbark_clc::ec2::instances::{InstanceState, StopInstances, TerminateInstances};
+use ironbark_clc::ec2::instances::{InstanceState, StartInstances, StopInstances, TerminateInstances};
 use ironbark_clc::ec2::monitoring::MonitorInstances;
 use ironbark_clc::ec2::status::{Check, DescribeInstanceStatus};
 use ironbark_clc::error::{Code, Ec2Error};
+use ironbark_clc::store::{Quantity, Setting};
 
 use support::{Lab, Trouble, caller};
 
@@ -100,8 +101,8 @@ async fn what_the_launch_settled_is_not_changed_in_silence() {
     assert_eq!(code(AttributeChange::UserData(b"new".to_vec())).await, Code::IncorrectInstanceState);
     lab.cc.set_all("stopped");
     lab.poll().await;
-    assert_eq!(code(AttributeChange::InstanceType("m1.large".into())).await, Code::UnsupportedOperation);
-    assert_eq!(attribute(&lab, &ids[0], Attribute::InstanceType).await, AttributeValue::Text(Some("m1.small".into())));
+    assert_eq!(code(AttributeChange::InstanceType("p5.big".into())).await, Code::InvalidInstanceAttributeValue);
+    assert_eq!(code(AttributeChange::UserData(b"new".to_vec())).await, Code::UnsupportedOperation);
     assert_eq!(code(AttributeChange::SourceDestCheck(true)).await, Code::UnsupportedOperation);
     modify(&lab, &ids[0], AttributeChange::SourceDestCheck(false)).await.unwrap();
     assert_eq!(code(AttributeChange::Groups(vec!["sg-1".into()])).await, Code::InvalidParameterCombination);
@@ -172,4 +173,43 @@ async fn what_a_launch_sets_is_set_of_each() {
     assert_eq!(lab.run_instances(request.clone()).await.unwrap(), ids, "the same request again");
     request.disable_api_termination = false;
     assert_eq!(lab.run_instances(request).await.unwrap_err().code, Code::IdempotentParameterMismatch);
+}
+
+#[tokio::test]
+async fn a_stopped_instance_is_started_with_its_new_type() {
+    let mut lab = Lab::new().await;
+    let ids = lab.running(2).await;
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    modify(&lab, &ids[0], AttributeChange::InstanceType("m1.large".into())).await.unwrap();
+    lab.restart().await;
+    assert_eq!(attribute(&lab, &ids[0], Attribute::InstanceType).await, AttributeValue::Text(Some("m1.large".into())));
+    assert_eq!(lab.describe(&ids[0]).await.unwrap().instance_type, "m1.large");
+    assert_eq!(lab.describe(&ids[1]).await.unwrap().instance_type, "m1.small");
+    let request = StartInstances { instance_ids: ids.clone() };
+    instances::start_instances(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap();
+    lab.pass().await;
+    lab.poll().await;
+    assert_eq!(lab.states(&ids).await, [InstanceState::Running; 2]);
+    let sizes = lab.cc.sizes.lock().unwrap().clone();
+    assert_eq!(sizes.keys().collect::<Vec<_>>(), [&ids[0]], "the other one keeps what it has");
+    assert_eq!((sizes[&ids[0]].memory, sizes[&ids[0]].cores), (512, 2));
+    let running = modify(&lab, &ids[0], AttributeChange::InstanceType("m1.small".into())).await;
+    assert_eq!(running.unwrap_err().code, Code::IncorrectInstanceState);
+}
+
+#[tokio::test]
+async fn a_new_type_counts_against_the_quota() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    lab.cloud.store.set_quotas(None, vec![(Quantity::MemoryMb, Setting::Most(600))]).await.unwrap();
+    let code = async |name: &str| {
+        modify(&lab, &ids[0], AttributeChange::InstanceType(name.into())).await.err().map(|error| error.code)
+    };
+    assert_eq!(code("m1.xlarge").await, Some(Code::InstanceLimitExceeded));
+    assert_eq!(code("m1.large").await, None);
+    assert_eq!(code("m1.small").await, None, "less is always possible");
+    assert_eq!(lab.run_instances(Lab::run(3)).await.unwrap().len(), 3, "and it frees what it had");
 }

@@ -7,7 +7,7 @@ use ironbark_wsdl::{ironbark, nc};
 use crate::address::{format_mac, parse_mac};
 use crate::ids::InstanceId;
 use crate::lifecycle::State;
-use crate::state::{ImageRef, LaunchOrder, Mapping, Net, Record, Size, UNKNOWN_IP, VolumeState};
+use crate::state::{ImageRef, LaunchOrder, Mapping, Net, Record, Resized, Size, UNKNOWN_IP, VolumeState};
 
 /// The longest text that 2.0.1 keeps of ids, names and URLs (wire/nc.md 9.17).
 const TEXT_LIMIT: usize = 512;
@@ -104,6 +104,22 @@ fn read_size(wire: nc::VirtualMachine) -> Result<Size, String> {
                 format: mapping.format,
             })
             .collect(),
+    })
+}
+
+/// What a stopped instance is to have from now on.
+///
+/// # Errors
+/// The field that is wrong.
+pub fn resized(wire: ironbark::Size) -> Result<Resized, String> {
+    let at_least_one = |field: &str, value: i32| match value {
+        1.. => Ok(value.unsigned_abs()),
+        _ => Err(format!("size/{field} is {value}; it must be at least 1")),
+    };
+    Ok(Resized {
+        memory_mb: u64::from(at_least_one("memory", wire.memory)?),
+        cores: at_least_one("cores", wire.cores)?,
+        name: wire.name,
     })
 }
 

@@ -20,7 +20,7 @@ use crate::lifecycle::{self, Request};
 use crate::observe::{self, Health};
 use crate::runner::{self, Accepted, First, Handle};
 use crate::shop::{Shop, Times};
-use crate::state::{LaunchOrder, Record, Store};
+use crate::state::{LaunchOrder, Record, Resized, Store};
 
 /// Memory kept for the machine itself, MiB: the figure of Eucalyptus 2.0.1 (wire/nc.md 9.3).
 const MACHINE_MEMORY_MB: u64 = 256;
@@ -240,22 +240,33 @@ impl Node {
         self.shop.instance(&id).ok_or_else(|| Refusal::new(format!("{id}: no such instance on this node")))
     }
 
-    /// Asks something of an instance that exists. Starting one takes room again.
+    /// Asks something of an instance that exists; starting one is [`Node::start_instance`].
     ///
     /// # Errors
     /// The reason why not.
     pub async fn ask(&self, ctx: &Context, id: &str, request: Request) -> Result<Accepted, Refusal> {
+        self.instance(id)?.ask(ctx, request).await
+    }
+
+    /// Switches an instance on, which takes room again; a stopped one first gets another size if
+    /// one is given.
+    ///
+    /// # Errors
+    /// The reason why not.
+    pub async fn start_instance(&self, ctx: &Context, id: &str, resized: Option<Resized>) -> Result<Accepted, Refusal> {
         let handle = self.instance(id)?;
-        if request != Request::Start {
-            return handle.ask(ctx, request).await;
-        }
         let _admission = self.admission.lock().await;
         let record = handle.record();
         if !record.state.holds_memory() && !record.state.is_final() {
+            let size = &record.order.size;
+            let size = resized.as_ref().map_or_else(|| size.clone(), |resized| size.resized(resized));
             // Its disk is in use already.
-            self.check_room(&record.id, Amount { disk_gb: 0, ..Amount::of(&record.order.size) })?;
+            self.check_room(&record.id, Amount { disk_gb: 0, ..Amount::of(&size) })?;
         }
-        handle.ask(ctx, request).await
+        if let Some(resized) = resized {
+            handle.resize(ctx, resized).await?;
+        }
+        handle.ask(ctx, Request::Start).await
     }
 
     /// How the hypervisor is.

@@ -20,7 +20,7 @@ use crate::lifecycle::{
     self, Action, Decision, Effect, Ended, Event, Off, Reboot, RebootEnd, Request, Sighting, State, Timer,
 };
 use crate::shop::Shop;
-use crate::state::{Record, Staged, StoreError};
+use crate::state::{Record, Resized, Staged, StoreError};
 
 mod handle;
 mod plugging;
@@ -120,6 +120,9 @@ impl Runner {
     async fn hear(&mut self, message: Message) {
         match message {
             Message::Ask { request, ctx, answer } => self.asked(request, ctx, answer).await,
+            Message::Resize { resized, answer } => {
+                let _ = answer.send(self.resized(&resized).await);
+            }
             Message::Volume { ask, ctx, answer } => self.volume_asked(ask, &ctx, answer).await,
             Message::Seen { domain, asked } => self.seen(domain, asked).await,
             Message::Happened(change) => self.happened(change).await,
@@ -155,6 +158,21 @@ impl Runner {
         // The caller may have gone; what was accepted is done all the same.
         let _ = answer.send(Ok(Accepted { before, after: self.record.state.clone() }));
         self.perform(effects).await;
+    }
+
+    /// A stopped instance gets another size; its domain is made of the record when it starts.
+    async fn resized(&mut self, to: &Resized) -> Result<(), Refusal> {
+        if !matches!(self.record.state, State::Stopped(_)) {
+            return Ok(());
+        }
+        let mut next = self.record.clone();
+        next.order.size = next.order.size.resized(to);
+        self.save(&next).await.map_err(|error| {
+            let cause = effects::causes(&error);
+            Refusal::new(format!("{}: not resized, since its record could not be saved: {cause}", self.id))
+        })?;
+        self.enter(next);
+        Ok(())
     }
 
     /// What anything but a request leads to. A record that cannot be saved holds the instance where it is: nothing

@@ -128,6 +128,25 @@ pub struct Size {
     pub mappings: Vec<Mapping>,
 }
 
+/// Another size for an instance that is there; its disk stays as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resized {
+    /// The instance type's name.
+    pub name: String,
+    /// MiB.
+    pub memory_mb: u64,
+    /// Virtual processors.
+    pub cores: u32,
+}
+
+impl Size {
+    /// The same with another name, memory and processors.
+    pub fn resized(&self, to: &Resized) -> Size {
+        let Resized { name, memory_mb, cores } = to.clone();
+        Size { name, memory_mb, cores, ..self.clone() }
+    }
+}
+
 /// One wished block device.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mapping {

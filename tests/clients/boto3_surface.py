@@ -402,11 +402,14 @@ def stop_and_start_keep_the_instance():
     refused("IncorrectInstanceState", ec2.reboot_instances, InstanceIds=[A, B])
     status = ec2.describe_instance_status(InstanceIds=[B], IncludeAllInstances=True)["InstanceStatuses"][0]
     assert status["InstanceStatus"]["Status"] == "not-applicable", status
+    ec2.modify_instance_attribute(InstanceId=B, InstanceType={"Value": "c1.medium"})
+    refused("UnsupportedOperation", ec2.modify_instance_attribute, InstanceId=B, UserData={"Value": b"other"})
     change = ec2.start_instances(InstanceIds=[B])["StartingInstances"][0]
     assert change["PreviousState"]["Name"] == "stopped" and change["CurrentState"]["Name"] in ("pending", "running"), change
     ec2.get_waiter("instance_running").wait(InstanceIds=[B], WaiterConfig=WAIT)
     assert ec2.start_instances(InstanceIds=[B])["StartingInstances"][0]["CurrentState"]["Name"] == "running"
-    assert "StateReason" not in one(B)
+    assert "StateReason" not in one(B) and one(B)["InstanceType"] == "c1.medium", one(B)
+    assert one(B)["CpuOptions"]["CoreCount"] == 2 and one(A)["InstanceType"] == "m1.small"
 
 
 @case

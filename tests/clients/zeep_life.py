@@ -7,7 +7,7 @@ import sys
 import time
 import xmlsec
 from lxml import etree
-from zeep import Client, Settings
+from zeep import Client, Plugin, Settings, xsd
 from zeep.exceptions import Fault
 from zeep.wsse import signature, utils
 
@@ -31,9 +31,18 @@ class Signature(signature.BinarySignature):
         return envelope
 
 
+class EmptyForNil(Plugin):
+    """zeep writes an empty element only as nil, which means that it is absent."""
+
+    def egress(self, envelope, headers, operation, options):
+        for element in envelope.iter():
+            element.attrib.pop("{http://www.w3.org/2001/XMLSchema-instance}nil", None)
+        return envelope, headers
+
+
 keys = (os.environ["EC2_PRIVATE_KEY"], os.environ["EC2_CERT"])
 client = Client(endpoint + "?wsdl", wsse=Signature(*keys, signature_method=method, digest_method=digest),
-                settings=Settings(strict=True, xml_huge_tree=True))
+                settings=Settings(strict=True, xml_huge_tree=True), plugins=[EmptyForNil()])
 ns = next(name for name in client.wsdl.types.namespaces if "ec2.amazonaws.com" in name)
 ec2 = client.create_service("{%s}AmazonEC2Binding" % ns, endpoint)
 
@@ -88,6 +97,22 @@ try:
     raise AssertionError("an unknown instance was rebooted")
 except Fault as fault:
     assert "InvalidInstanceID.NotFound" in fault.code, fault.code
+# A choice is named by an empty element; answers are parsed strictly.
+shown = ec2.DescribeInstanceAttribute(instanceId=instance, userData=xsd.Nil)
+assert base64.b64decode(shown.userData.value) == b"#!/bin/sh\n", shown
+ec2.ModifyInstanceAttribute(instanceId=instance, disableApiTermination={"value": True})
+try:
+    ec2.TerminateInstances(instancesSet=ids(instance))
+    raise AssertionError("a protected instance was terminated")
+except Fault as fault:
+    assert "OperationNotPermitted" in fault.code, fault.code
+ec2.ModifyInstanceAttribute(instanceId=instance, disableApiTermination={"value": False})
+assert ec2.MonitorInstances(instancesSet=ids(instance)).instancesSet.item[0].monitoring.state == "enabled"
+assert ec2.GetPasswordData(instanceId=instance).instanceId == instance
+permission = ec2.DescribeImageAttribute(imageId=sys.argv[1], launchPermission=xsd.Nil).launchPermission
+assert permission.item[0].group == "all", permission
+ec2.DescribeVolumes(volumeSet={"item": []})
+ec2.DescribeSpotInstanceRequests(spotInstanceRequestIdSet={"item": []})
 ec2.StopInstances(instancesSet=ids(instance), force=True)
 await_state(instance, "stopped")
 ec2.StartInstances(instancesSet=ids(instance))

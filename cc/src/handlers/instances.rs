@@ -139,7 +139,7 @@ pub async fn stop_instances(
     Ok(StopInstancesResponse { results: told(results.await), ..Default::default() })
 }
 
-/// Boots each stopped one again.
+/// Boots each stopped one again, with another size if one is given.
 pub async fn start_instances(
     cluster: Arc<Cluster>,
     ctx: Context,
@@ -147,10 +147,10 @@ pub async fn start_instances(
 ) -> Result<StartInstancesResponse, Refusal> {
     within_limit(&request.instance_ids)?;
     let results = for_each(request.instance_ids, |id| {
-        let (cluster, ctx) = (cluster.clone(), ctx.clone());
+        let (cluster, ctx, size) = (cluster.clone(), ctx.clone(), request.size.clone());
         async move {
             offered(&cluster, &id, "StartInstance").await?;
-            let request = ironbark::StartInstance { instance_id: id.to_string(), ..Default::default() };
+            let request = ironbark::StartInstance { instance_id: id.to_string(), size, ..Default::default() };
             tell_owner(&cluster, &ctx, &id, request).await.map(drop)
         }
     });

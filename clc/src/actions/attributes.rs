@@ -1,6 +1,6 @@
 //! The attributes of instances. What the cloud itself keeps (protection, shutdown behavior, whether
-//! it is monitored) is changed at once; what a node made of the launch stays as it is, and a client
-//! that wants it otherwise is told so.
+//! it is monitored) is changed at once, the type of a stopped one for its next start; what a node
+//! made of the launch stays as it is, and a client that wants it otherwise is told so.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
 use crate::lifecycle::Act;
-use crate::store::{Attributes, Instance, Reservation};
+use crate::store::{Attributes, Instance, Refused, Reservation, Resized};
 use crate::types::size;
 
 /// One attribute of one instance.
@@ -37,7 +37,7 @@ pub async fn describe_instance_attribute(
     let text = |text: &str| AttributeValue::Text(Some(text.to_string()));
     let id = |image: &Option<(String, String)>| AttributeValue::Text(image.as_ref().map(|(id, _)| id.clone()));
     let value = match request.attribute {
-        Attribute::InstanceType => text(&of.type_name),
+        Attribute::InstanceType => text(type_name(&of, &instance)),
         Attribute::Kernel => id(&of.kernel),
         Attribute::Ramdisk => id(&of.ramdisk),
         Attribute::UserData => AttributeValue::Bytes(of.user_data),
@@ -77,12 +77,8 @@ pub async fn modify_instance_attribute(
         AttributeChange::InstanceInitiatedShutdownBehavior(behavior) => {
             set(&cloud, &caller, instance, move |set| set.shutdown_behavior = behavior).await
         }
-        AttributeChange::InstanceType(name) if size(&name).is_none() => {
-            let shown: String = name.chars().take(60).collect();
-            let text = format!("Invalid value '{shown}' for InstanceType.");
-            Err(Ec2Error::new(Code::InvalidInstanceAttributeValue, text))
-        }
-        AttributeChange::InstanceType(name) => launched(&instance, "instanceType", name == of.type_name),
+        AttributeChange::InstanceType(name) if name == type_name(&of, &instance) => Ok(Done),
+        AttributeChange::InstanceType(name) => resize(&cloud, &caller, instance, &name).await,
         AttributeChange::Kernel(id) => launched(&instance, "kernel", is(&id, of.kernel.as_ref())),
         AttributeChange::Ramdisk(id) => launched(&instance, "ramdisk", is(&id, of.ramdisk.as_ref())),
         AttributeChange::UserData(bytes) => launched(&instance, "userData", bytes == of.user_data),
@@ -179,6 +175,29 @@ async fn set(
     done.map(|_| Done).map_err(|refused| refusal(Act::Reboot, refused))
 }
 
+fn type_name<'a>(of: &'a Reservation, instance: &'a Instance) -> &'a str {
+    instance.resized.as_ref().map_or(&of.type_name, |resized| &resized.type_name)
+}
+
+/// A stopped instance comes back with the memory and the cores of the new type; its disk stays.
+async fn resize(cloud: &Cloud, caller: &Caller, instance: Instance, name: &str) -> Result<Done, Ec2Error> {
+    let Some(size) = size(name) else {
+        let shown: String = name.chars().take(60).collect();
+        let text = format!("Invalid value '{shown}' for InstanceType.");
+        return Err(Ec2Error::new(Code::InvalidInstanceAttributeValue, text));
+    };
+    let to = Resized { type_name: size.name.to_string(), memory_mb: size.memory_mb, cores: size.cores };
+    match cloud.store.resize(caller.scope(), instance.id, to).await? {
+        Ok(()) => Ok(Done),
+        Err(Refused::State(id, _)) => Err(not_stopped(&id)),
+        Err(refused) => Err(refusal(Act::Start, refused)),
+    }
+}
+
+fn not_stopped(id: &str) -> Ec2Error {
+    Ec2Error::new(Code::IncorrectInstanceState, format!("The instance '{id}' is not in the 'stopped' state."))
+}
+
 fn is(id: &str, image: Option<&(String, String)>) -> bool {
     image.map_or("", |(id, _)| id) == ids::canonical(id)
 }
@@ -190,8 +209,7 @@ fn launched(instance: &Instance, attribute: &str, same: bool) -> Result<Done, Ec
         return Ok(Done);
     }
     if instance.state() != InstanceState::Stopped {
-        let text = format!("The instance '{}' is not in the 'stopped' state.", instance.id);
-        return Err(Ec2Error::new(Code::IncorrectInstanceState, text));
+        return Err(not_stopped(&instance.id));
     }
     let text = format!(
         "The {attribute} of an instance is settled by its launch in this cloud; run a new instance with another one"

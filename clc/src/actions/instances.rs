@@ -9,6 +9,7 @@ use std::sync::Arc;
 use ironbark_wsdl::{CallError, Context, cc};
 use tokio::task::JoinSet;
 
+use super::quotas::too_much;
 use super::unanswered;
 use crate::cloud::Cloud;
 use crate::clusters::tell;
@@ -186,6 +187,7 @@ pub(super) fn refusal(act: Act, refused: Refused) -> Ec2Error {
             );
             Ec2Error::new(Code::OperationNotPermitted, text)
         }
+        Refused::TooMuch(excess) => too_much(&excess),
         Refused::State(id, state) => {
             let verb = match act {
                 Act::Reboot => "rebooted",

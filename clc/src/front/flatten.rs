@@ -254,6 +254,11 @@ mod tests {
             &[("Attribute", "launchPermission"), ("ImageId", "emi-1")],
         );
         check(
+            "<n:DescribeInstanceAttribute xmlns:n=\"x\"><n:instanceId>i-1</n:instanceId>\
+             <n:userData xmlns:i=\"y\" i:nil=\"true\"></n:userData></n:DescribeInstanceAttribute>",
+            &[("Attribute", "userData"), ("InstanceId", "i-1")],
+        );
+        check(
             "<ModifyImageAttribute><imageId>emi-1</imageId><launchPermission><add><item><group>all</group></item></add>\
              </launchPermission></ModifyImageAttribute>",
             &[("ImageId", "emi-1"), ("LaunchPermission.Add.1.Group", "all")],

@@ -55,10 +55,30 @@ impl Attributes {
     }
 }
 
+/// The type that an instance was given since its launch.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Resized {
+    /// `m1.large`.
+    pub type_name: String,
+    /// MB.
+    pub memory_mb: u32,
+    /// Virtual cores.
+    pub cores: u32,
+}
+
+impl Resized {
+    fn of(cells: &mut Cells<'_>) -> Result<Option<Self>, StoreError> {
+        let type_name: Option<String> = cells.next()?;
+        let (memory_mb, cores): (Option<u32>, Option<u32>) = (cells.next()?, cells.next()?);
+        let whole = type_name.zip(memory_mb).zip(cores);
+        Ok(whole.map(|((type_name, memory_mb), cores)| Self { type_name, memory_mb, cores }))
+    }
+}
+
 /// What is read of an instance, in the order of [`Instance`]'s fields.
 const COLUMNS: &str = "instance_id, reservation_id, launch_index, owner, cluster, wish, observed, force, epoch, \
     request_id, reason_code, reason_text, node, private_ip, public_ip, boot_count, last_reboot, launched, since, ended, \
-    disable_api_termination, disable_api_stop, shutdown_behavior, monitored";
+    disable_api_termination, disable_api_stop, shutdown_behavior, monitored, type_name, memory_mb, cores";
 
 /// The record of an instance. Times are microseconds since the epoch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +123,8 @@ pub struct Instance {
     pub ended: Option<i64>,
     /// What its owner set of it.
     pub attributes: Attributes,
+    /// The type it was given instead of its reservation's.
+    pub resized: Option<Resized>,
     /// Its owner's labels.
     pub tags: Vec<Tag>,
 }
@@ -152,6 +174,7 @@ impl Instance {
             since: cells.next()?,
             ended: cells.next()?,
             attributes: Attributes::of(&mut cells)?,
+            resized: Resized::of(&mut cells)?,
             tags: Vec::new(),
         })
     }
@@ -264,7 +287,7 @@ pub(super) fn save(tx: &Connection, instance: &Instance) -> Result<(), StoreErro
         "UPDATE instances SET wish = ?2, observed = ?3, force = ?4, epoch = ?5, request_id = ?6, reason_code = ?7,
              reason_text = ?8, node = ?9, private_ip = ?10, public_ip = ?11, boot_count = ?12, last_reboot = ?13,
              since = ?14, ended = ?15, disable_api_termination = ?16, disable_api_stop = ?17, shutdown_behavior = ?18,
-             monitored = ?19
+             monitored = ?19, type_name = ?20, memory_mb = ?21, cores = ?22
          WHERE instance_id = ?1",
     )?
     .execute(params![
@@ -287,6 +310,9 @@ pub(super) fn save(tx: &Connection, instance: &Instance) -> Result<(), StoreErro
         instance.attributes.disable_api_stop,
         instance.attributes.shutdown_behavior.name(),
         instance.attributes.monitored,
+        instance.resized.as_ref().map(|resized| &resized.type_name),
+        instance.resized.as_ref().map(|resized| resized.memory_mb),
+        instance.resized.as_ref().map(|resized| resized.cores),
     ])?;
     Ok(())
 }

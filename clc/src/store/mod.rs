@@ -38,7 +38,7 @@ pub use accounts::{Account, Scope};
 pub use clusters::Cluster;
 pub use credentials::{AccessKey, Certificate};
 pub use images::{Image, ImageUpdate, Registered};
-pub use instances::{Attributes, Instance, Reason};
+pub use instances::{Attributes, Instance, Reason, Resized};
 pub use keys::KeyPair;
 pub use progress::{Change, Refused, Report};
 pub use quotas::{Excess, Quantity, Quota, Setting};

@@ -2,7 +2,9 @@
 //! `lifecycle`; here they are applied to rows, each use-case in one transaction, so that a wish and
 //! a report that come at the same moment cannot overwrite each other.
 
-use super::instances::{Attributes, Instance, Reason, by_id, owned, save};
+use super::instances::{Attributes, Instance, Reason, Resized, by_id, owned, save};
+use super::quotas::{Excess, Quantity, excess};
+use super::reservations::reservation;
 use super::{Scope, Store, StoreError};
 use crate::ec2::instances::InstanceState;
 use crate::lifecycle::{self, Absence, Act, Due, Observed, Verdict, Wish};
@@ -48,6 +50,8 @@ pub enum Refused {
     State(String, InstanceState),
     /// Its owner has set that this is not to be.
     Protected(String),
+    /// It would be more than the account may have.
+    TooMuch(Excess),
 }
 
 impl Instance {
@@ -190,6 +194,38 @@ impl Store {
                 save(tx, instance)?;
             }
             Ok(Ok(found))
+        })
+        .await
+    }
+
+    /// Gives a stopped instance another type, with which it comes back when it is started.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be written.
+    pub async fn resize(&self, scope: Scope, id: String, to: Resized) -> Result<Result<(), Refused>, StoreError> {
+        self.write(move |tx| {
+            let Some(mut instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+            let state = instance.state();
+            if state != InstanceState::Stopped {
+                return Ok(Err(Refused::State(id, state)));
+            }
+            let found = reservation(tx, &instance.reservation_id)?;
+            let of = found.ok_or_else(|| StoreError::Corrupt(format!("{id} has no reservation")))?;
+            let (memory_mb, cores) = match &instance.resized {
+                Some(now) => (now.memory_mb, now.cores),
+                None => (of.memory_mb, of.cores),
+            };
+            let more = [
+                (Quantity::Cores, to.cores.saturating_sub(cores)),
+                (Quantity::MemoryMb, to.memory_mb.saturating_sub(memory_mb)),
+            ];
+            let more: Vec<(Quantity, u32)> = more.into_iter().filter(|(_, more)| *more > 0).collect();
+            if let Some(excess) = excess(tx, &instance.owner, &more)? {
+                return Ok(Err(Refused::TooMuch(excess)));
+            }
+            instance.resized = Some(to);
+            save(tx, &instance)?;
+            Ok(Ok(()))
         })
         .await
     }

@@ -37,8 +37,8 @@ impl Quantity {
     fn used(self, tx: &Connection, account: &str) -> rusqlite::Result<i64> {
         let each = match self {
             Quantity::Instances => "1",
-            Quantity::Cores => "r.cores",
-            Quantity::MemoryMb => "r.memory_mb",
+            Quantity::Cores => "coalesce(i.cores, r.cores)",
+            Quantity::MemoryMb => "coalesce(i.memory_mb, r.memory_mb)",
         };
         let sql = format!(
             "SELECT coalesce(sum({each}), 0) FROM instances i JOIN reservations r USING (reservation_id)

@@ -279,7 +279,7 @@ pub(super) fn forget_instances(tx: &Connection, condition: &str, value: &dyn ToS
     Ok(forgotten)
 }
 
-fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {
+pub(super) fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {
     let mut select = tx.prepare_cached("SELECT * FROM reservations WHERE reservation_id = ?1")?;
     let Some(mut reservation) = select.query_row([id], Reservation::of).optional()? else { return Ok(None) };
     reservation.groups = groups_of_reservation(tx, id)?;

@@ -10,7 +10,7 @@ use super::StoreError;
 
 /// Every migration, in order.
 const MIGRATIONS: &[&str] =
-    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED];
+    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED, RESIZED];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -327,6 +327,13 @@ const SEALED: &str = "
 ALTER TABLE access_keys ADD COLUMN sealed BLOB NOT NULL DEFAULT x'';
 UPDATE access_keys SET sealed = seal(access_key_id, secret);
 ALTER TABLE access_keys DROP COLUMN secret;
+";
+
+/// What an instance was given since its launch instead of its reservation's type; NULL: that one.
+const RESIZED: &str = "
+ALTER TABLE instances ADD COLUMN type_name TEXT;
+ALTER TABLE instances ADD COLUMN memory_mb INTEGER;
+ALTER TABLE instances ADD COLUMN cores INTEGER;
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

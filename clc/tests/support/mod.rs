@@ -22,7 +22,7 @@ use ironbark_clc::{actions, refresh};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
     ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeTrace, DescribeTraceResponse,
-    InstanceResult, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
+    InstanceResult, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -38,6 +38,8 @@ pub const NODE: &str = "n1";
 pub struct Cc {
     /// State of each instance, in the words of `ironbark.wsdl`.
     pub instances: Mutex<BTreeMap<String, String>>,
+    /// The size that each instance was last started with.
+    pub sizes: Mutex<BTreeMap<String, Size>>,
     /// How many more it takes.
     pub room: Mutex<i32>,
     /// What it refuses, by operation, and why.
@@ -55,6 +57,7 @@ impl Cc {
     fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             instances: Mutex::default(),
+            sizes: Mutex::default(),
             room: Mutex::new(100),
             refuses: Mutex::default(),
             old: Mutex::new(false),
@@ -199,7 +202,11 @@ async fn stop_instances(cc: Arc<Cc>, _: Context, ask: StopInstances) -> Handled<
 
 async fn start_instances(cc: Arc<Cc>, _: Context, ask: StartInstances) -> Handled<StartInstancesResponse> {
     cc.check("StartInstances")?;
-    ask.instance_ids.iter().for_each(|id| cc.set(id, "running"));
+    for id in &ask.instance_ids {
+        cc.set(id, "running");
+        let size = ask.size.iter().map(|size| (id.clone(), size.clone()));
+        cc.sizes.lock().unwrap().extend(size);
+    }
     Ok(StartInstancesResponse { results: accepted(&ask.instance_ids), ..Default::default() })
 }
 

@@ -77,13 +77,14 @@ pub async fn stop_instance(
     Ok(ironbark::StopInstanceResponse::default())
 }
 
-/// Switches a stopped instance on again.
+/// Switches a stopped instance on again, with another size if one is given.
 pub async fn start_instance(
     node: Arc<Node>,
     ctx: Context,
     request: ironbark::StartInstance,
 ) -> Result<ironbark::StartInstanceResponse, Refusal> {
-    node.ask(&ctx, &request.instance_id, Request::Start).await?;
+    let resized = request.size.map(convert::resized).transpose().map_err(Refusal::new)?;
+    node.start_instance(&ctx, &request.instance_id, resized).await?;
     Ok(ironbark::StartInstanceResponse::default())
 }
 

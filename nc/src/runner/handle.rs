@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use crate::hypervisor::{Change, DomainSeen};
 use crate::lifecycle::{Request, State};
-use crate::state::Record;
+use crate::state::{Record, Resized};
 use crate::volumes::Plug;
 
 /// The way to a runner, and what it last published.
@@ -31,6 +31,13 @@ pub enum Message {
         ctx: Context,
         /// Where the answer goes, once the record is durable.
         answer: oneshot::Sender<Result<Accepted, Refusal>>,
+    },
+    /// A user wants it to have another size, if it is stopped.
+    Resize {
+        /// Which.
+        resized: Resized,
+        /// Where the answer goes, once the record is durable.
+        answer: oneshot::Sender<Result<(), Refusal>>,
     },
     /// A user wants a disk in or out.
     Volume {
@@ -101,6 +108,16 @@ impl Handle {
     pub async fn ask(&self, ctx: &Context, request: Request) -> Result<Accepted, Refusal> {
         let (answer, word) = oneshot::channel();
         self.hear(ctx, Message::Ask { request, ctx: ctx.clone(), answer }, word).await
+    }
+
+    /// Gives a stopped instance another size, until the context's deadline; one that is not stopped
+    /// keeps what it has.
+    ///
+    /// # Errors
+    /// The reason, when it cannot be written down or no word came in time.
+    pub async fn resize(&self, ctx: &Context, resized: Resized) -> Result<(), Refusal> {
+        let (answer, word) = oneshot::channel();
+        self.hear(ctx, Message::Resize { resized, answer }, word).await
     }
 
     /// Asks for a disk in or out and waits until it is done, until the context's deadline.

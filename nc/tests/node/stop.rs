@@ -140,3 +140,29 @@ async fn what_others_switch_on_runs() {
     let record = node.until(ID, "running").await;
     assert_eq!(record.boots, 2);
 }
+
+#[tokio::test]
+async fn a_stopped_instance_comes_back_with_another_size_and_its_disk() {
+    let lab = Lab::new();
+    let node = lab.start().await;
+    node.launched(&lab, ID).await;
+    let sized = |memory: i32| ironbark::StartInstance {
+        size: Some(ironbark::Size { name: "m1.large".into(), memory, cores: 2 }),
+        ..start()
+    };
+    node.call(sized(512)).await.unwrap();
+    assert_eq!(lab.hypervisor.spec(ID).unwrap().memory_mb, 128, "it runs: nothing is changed under it");
+    node.call(stop(true)).await.unwrap();
+    node.until(ID, "stopped").await;
+    let reason = node.declined(sized(100_000)).await;
+    assert!(reason.contains("not enough room"), "{reason}");
+    let reason = node.declined(sized(0)).await;
+    assert!(reason.contains("size/memory is 0"), "{reason}");
+    node.call(sized(512)).await.unwrap();
+    let record = node.until(ID, "running").await;
+    assert_eq!((record.order.size.memory_mb, record.order.size.cores, record.order.size.disk_gb), (512, 2, 1));
+    let spec = lab.hypervisor.spec(ID).unwrap();
+    assert_eq!((spec.memory_mb, spec.vcpus), (512, 2));
+    let shown = node.describe(ID).await.instance_type;
+    assert_eq!((shown.name.as_deref(), shown.memory), (Some("m1.large"), Some(512)));
+}

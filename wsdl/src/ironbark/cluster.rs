@@ -2,6 +2,7 @@
 
 use yaserde::{YaDeserialize, YaSerialize};
 
+use super::Size;
 use crate::marshal::DateTime;
 
 /// What a cluster believes of one node. `clusterNodeType` of `ironbark.wsdl`.
@@ -225,6 +226,9 @@ pub struct StartInstances {
     /// Which.
     #[yaserde(prefix = "n", rename = "instanceIds")]
     pub instance_ids: Vec<String>,
+    /// What each is to have from now on; none: what it had.
+    #[yaserde(prefix = "n")]
+    pub size: Option<Size>,
 }
 
 /// Answer to [`StartInstances`].

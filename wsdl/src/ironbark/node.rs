@@ -151,6 +151,25 @@ pub struct StartInstance {
     /// The instance.
     #[yaserde(prefix = "n", rename = "instanceId")]
     pub instance_id: String,
+    /// What it is to have from now on; none: what it had.
+    #[yaserde(prefix = "n")]
+    pub size: Option<Size>,
+}
+
+/// Memory and cores of an instance, by the name of its type; its disk stays as it is. `sizeType` of
+/// `ironbark.wsdl`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "sizeType")]
+pub struct Size {
+    /// `m1.small`.
+    #[yaserde(prefix = "n")]
+    pub name: String,
+    /// MB.
+    #[yaserde(prefix = "n")]
+    pub memory: i32,
+    /// Virtual CPUs.
+    #[yaserde(prefix = "n")]
+    pub cores: i32,
 }
 
 /// Answer to [`StartInstance`].
