@@ -8,13 +8,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http_body_util::Full;
 use ironbark_clc::config::Config;
 use ironbark_clc::tls;
 use ironbark_tests::daemon::program;
 use ironbark_tests::tools::{Guest, python, script};
 use ironbark_tests::{Cloud, Settings};
-use ironbark_wsdl::http::{Handler, ServerLimits, serve_tls};
+use ironbark_wsdl::http::{Body, Handler, ServerLimits, serve_tls};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 
@@ -103,7 +102,7 @@ async fn who_stalls_the_handshake_is_cut_off() {
     let config = config(dir.path());
     let files = tls::files(&config).expect("it can be made").expect("it speaks TLS");
     let (tls, _) = tls::server(&files, &config).expect("it can be used");
-    let handler: Handler = Arc::new(|_| Box::pin(async { http::Response::new(Full::new(Bytes::from_static(b"ok"))) }));
+    let handler: Handler = Arc::new(|_| Box::pin(async { http::Response::new(Body::from(Bytes::from_static(b"ok"))) }));
     let wait = Duration::from_millis(400);
     let limits = ServerLimits { header_wait: wait, ..ServerLimits::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");

@@ -7,11 +7,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 
 use crate::envelope::{self, Envelope, Limits, Outgoing};
 use crate::fault::{Fault, FaultCode};
-use crate::http::Handler;
+use crate::http::{Answer, Body, Handler};
 use crate::service::{Incoming, Router};
 use crate::trace::now_micros;
 use crate::wsse::{Expect, Profile, Security};
@@ -56,7 +55,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     /// Answers one HTTP request.
-    pub async fn handle(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    pub async fn handle(&self, request: Request<Bytes>) -> Answer {
         if request.uri().path().trim_end_matches('/') != self.path {
             return plain(StatusCode::NOT_FOUND, format!("nothing is served here; the service is at {}\n", self.path));
         }
@@ -67,7 +66,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         }
     }
 
-    fn contract(&self, request: &Request<Bytes>) -> Response<Full<Bytes>> {
+    fn contract(&self, request: &Request<Bytes>) -> Answer {
         let query = request.uri().query().unwrap_or_default();
         let Some(contract) = self.contracts.iter().find(|contract| contract.query.eq_ignore_ascii_case(query)) else {
             let known: Vec<String> =
@@ -82,7 +81,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         xml(StatusCode::OK, text)
     }
 
-    async fn call(&self, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    async fn call(&self, request: Request<Bytes>) -> Answer {
         let has_old_callers = self.security.as_ref().is_some_and(Security::has_old_peers);
         let envelope = match envelope::read_from_any(request.body(), &self.limits) {
             Ok(envelope) => envelope,
@@ -97,7 +96,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         }
     }
 
-    async fn call_ours(&self, envelope: &Envelope) -> Response<Full<Bytes>> {
+    async fn call_ours(&self, envelope: &Envelope) -> Answer {
         if let Some(security) = &self.security
             && let Err(error) = security.verify(envelope, Expect::Request)
         {
@@ -138,7 +137,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
 
     /// A SOAP fault, with HTTP 500 as SOAP 1.1 demands. Signed if the request was verified: a
     /// stranger is told why, but costs us no signature.
-    fn refuse(&self, fault: &Fault, request: Option<&Envelope>) -> Response<Full<Bytes>> {
+    fn refuse(&self, fault: &Fault, request: Option<&Envelope>) -> Answer {
         tracing::info!(event = "soap.fault", code = fault.code.name(), reason = fault.reason);
         let body = fault_body(fault);
         let written = match request {
@@ -187,16 +186,16 @@ fn readdressed(text: &str, host: &str) -> String {
     readdressed
 }
 
-fn xml(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+fn xml(status: StatusCode, text: String) -> Answer {
     with_type(status, text, "text/xml; charset=utf-8")
 }
 
-fn plain(status: StatusCode, text: String) -> Response<Full<Bytes>> {
+fn plain(status: StatusCode, text: String) -> Answer {
     with_type(status, text, "text/plain; charset=utf-8")
 }
 
-fn with_type(status: StatusCode, text: String, kind: &'static str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+fn with_type(status: StatusCode, text: String, kind: &'static str) -> Answer {
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
     response

@@ -288,6 +288,10 @@ impl Reply for DescribeInstancesResponse {
         w.set("reservationSet", &self.reservations, |w, reservation| reservation.write(w));
         w.query_only(|w| w.optional("nextToken", self.next_token.as_deref()));
     }
+
+    fn is_long(&self) -> bool {
+        self.reservations.iter().map(|reservation| reservation.instances.len()).sum::<usize>() > 500
+    }
 }
 
 /// Restarts instances: all of them, or none if one of them cannot be.

@@ -43,6 +43,11 @@ pub trait Reply {
     /// [`Writer::query_only`].
     fn write(&self, w: &mut Writer);
 
+    /// True if it can be megabytes: it is then sent while it is written, and never whole in memory.
+    fn is_long(&self) -> bool {
+        false
+    }
+
     /// Which service's envelope is around it.
     fn service(&self) -> Service {
         Service::Ec2

@@ -1,9 +1,8 @@
 //! Answers as HTTP: the success and error envelopes of both doors. EC2 writes `requestId` in
 //! successes and `RequestID` in errors; clients look for exactly that.
 
-use bytes::Bytes;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use ironbark_wsdl::http::{Answer, Body};
 use ironbark_wsdl::{Fault, RequestId};
 
 use super::action::{Reply, Service};
@@ -67,32 +66,51 @@ impl Rejected {
 /// `<ActionResponse xmlns="..."><requestId>...` and the content.
 pub(super) fn success(
     door: Door,
-    version: &Version,
+    version: Version,
     action: &str,
     id: &RequestId,
-    reply: &dyn Reply,
-) -> Response<Full<Bytes>> {
-    let mut w = Writer::new(door, version.clone());
+    reply: Box<dyn Reply + Send>,
+) -> Answer {
+    if !reply.is_long() {
+        let mut w = Writer::new(door, version);
+        write(&mut w, action, id, reply.as_ref());
+        return xml(StatusCode::OK, id, w.into_string());
+    }
+    let (action, request_id) = (action.to_string(), id.clone());
+    let body = Body::written_by(move |pieces| {
+        let mut w = Writer::in_pieces(door, version, pieces);
+        write(&mut w, &action, &request_id, reply.as_ref());
+        w.end();
+    });
+    xml(StatusCode::OK, id, body)
+}
+
+fn write(w: &mut Writer, action: &str, id: &RequestId, reply: &dyn Reply) {
+    let (begin, end) = match w.door() {
+        Door::Query => ("", ""),
+        Door::Soap => (SOAP_BEGIN, SOAP_END),
+    };
+    w.raw(DECLARATION);
+    w.raw(begin);
     let root = format!("{action}Response");
     match reply.service() {
-        Service::Ec2 => w.element_in(&root, &version.namespace(), |w| {
-            w.text("requestId", id.as_str());
-            reply.write(w);
-        }),
+        Service::Ec2 => {
+            let namespace = w.version().namespace();
+            w.element_in(&root, &namespace, |w| {
+                w.text("requestId", id.as_str());
+                reply.write(w);
+            });
+        }
         Service::Sts => w.element_in(&root, STS_NAMESPACE, |w| {
             w.element(&format!("{action}Result"), |w| reply.write(w));
             w.element("ResponseMetadata", |w| w.text("RequestId", id.as_str()));
         }),
     }
-    let content = w.into_string();
-    match door {
-        Door::Query => xml(StatusCode::OK, id, format!("{DECLARATION}{content}")),
-        Door::Soap => xml(StatusCode::OK, id, format!("{DECLARATION}{SOAP_BEGIN}{content}{SOAP_END}")),
-    }
+    w.raw(end);
 }
 
 /// The error envelope or the SOAP fault, which always has status 500 (SOAP 1.1, section 6.2).
-pub(super) fn failure(door: Door, id: &RequestId, rejected: &Rejected) -> Response<Full<Bytes>> {
+pub(super) fn failure(door: Door, id: &RequestId, rejected: &Rejected) -> Answer {
     let message = escaped(rejected.message());
     match door {
         Door::Query => {
@@ -119,8 +137,8 @@ pub(super) fn failure(door: Door, id: &RequestId, rejected: &Rejected) -> Respon
 }
 
 /// XML with the request id in a header too, where clients log it from.
-pub(super) fn xml(status: StatusCode, id: &RequestId, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+pub(super) fn xml(status: StatusCode, id: &RequestId, body: impl Into<Body>) -> Answer {
+    let mut response = Response::new(body.into());
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml;charset=UTF-8"));
@@ -134,4 +152,41 @@ fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     escape_into(&mut out, text);
     out
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// A megabyte of names, in one piece or in many.
+    struct Names {
+        long: bool,
+    }
+
+    impl Reply for Names {
+        fn write(&self, w: &mut Writer) {
+            w.texts("names", (0..20_000).map(|number| format!("the name with the number {number}")));
+        }
+
+        fn is_long(&self) -> bool {
+            self.long
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_in_pieces_is_the_same_answer() {
+        for door in [Door::Query, Door::Soap] {
+            let mut texts = Vec::new();
+            for long in [false, true] {
+                let (id, version) =
+                    ("00000000-0000-0000-0000-000000000000".parse().unwrap(), "2010-08-31".parse().unwrap());
+                let answer = success(door, version, "DescribeNames", &id, Box::new(Names { long }));
+                assert_eq!(matches!(answer.body(), Body::Pieces(_)), long);
+                texts.push(answer.into_body().collect().await.unwrap().to_bytes());
+            }
+            assert_eq!(texts[0], texts[1]);
+        }
+    }
 }

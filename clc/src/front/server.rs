@@ -6,10 +6,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{Method, Request, StatusCode, header};
 use ironbark_wsdl::clock::Clock;
-use ironbark_wsdl::http::Handler;
+use ironbark_wsdl::http::{Answer, Handler};
 use ironbark_wsdl::trace::now_micros;
 use ironbark_wsdl::wsse::Identity;
 use ironbark_wsdl::{Context, Recorder, RequestId, Span};
@@ -80,13 +79,13 @@ impl<S: Directory> Front<S> {
     }
 
     /// Answers one request.
-    pub async fn handle(self: &Arc<Self>, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    pub async fn handle(self: &Arc<Self>, request: Request<Bytes>) -> Answer {
         let id = RequestId::random();
         let span = tracing::info_span!("request", req = %id, user = tracing::field::Empty, op = tracing::field::Empty);
         self.answer(id, request).instrument(span).await
     }
 
-    async fn answer(self: &Arc<Self>, id: RequestId, request: Request<Bytes>) -> Response<Full<Bytes>> {
+    async fn answer(self: &Arc<Self>, id: RequestId, request: Request<Bytes>) -> Answer {
         let peer = request.extensions().get::<SocketAddr>().map(ToString::to_string).unwrap_or_default();
         let path: String = request.uri().path().chars().take(100).collect();
         tracing::info!(event = "request.begin", peer, method = request.method().as_str(), path);
@@ -110,7 +109,7 @@ impl<S: Directory> Front<S> {
         request: &Request<Bytes>,
         door: Door,
         is_form: bool,
-    ) -> (Response<Full<Bytes>>, Result<(), Rejected>) {
+    ) -> (Answer, Result<(), Rejected>) {
         let mut ctx = Context::new(id.clone(), "", BUDGET, self.recorder.clone());
         let root = Stage::begin("clc.request", None);
         let verify = Stage::begin("clc.front.verify", Some(&root));
@@ -133,7 +132,7 @@ impl<S: Directory> Front<S> {
         match performed {
             Ok(reply) => {
                 root.end(&ctx, &action, "ok");
-                (success(door, &version, &action, id, reply.as_ref()), Ok(()))
+                (success(door, version, &action, id, reply), Ok(()))
             }
             Err(error) => {
                 root.end(&ctx, &action, error.code.as_str());

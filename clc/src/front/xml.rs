@@ -3,6 +3,7 @@
 
 use std::fmt::Write as _;
 
+use ironbark_wsdl::http::Pieces;
 use jiff::Timestamp;
 
 use crate::ec2::Version;
@@ -25,17 +26,40 @@ pub struct Writer {
     out: String,
     door: Door,
     version: Version,
+    /// Where what was written goes once it is [`PIECE`] long.
+    pieces: Option<Pieces>,
 }
+
+/// Bytes of a long answer that are sent together.
+const PIECE: usize = 64 * 1024;
 
 impl Writer {
     /// A writer for an answer through `door` in `version`.
     pub fn new(door: Door, version: Version) -> Self {
-        Self { out: String::with_capacity(1024), door, version }
+        Self { out: String::with_capacity(1024), door, version, pieces: None }
     }
 
-    /// What was written.
+    /// A writer of a long answer, which hands it over piece by piece.
+    pub fn in_pieces(door: Door, version: Version, pieces: Pieces) -> Self {
+        Self { out: String::with_capacity(PIECE), door, version, pieces: Some(pieces) }
+    }
+
+    /// What was written and not handed over.
     pub fn into_string(self) -> String {
         self.out
+    }
+
+    /// Hands over what is left, and says that it was the end.
+    pub fn end(self) {
+        if let Some(pieces) = self.pieces {
+            pieces.put(self.out);
+            pieces.end();
+        }
+    }
+
+    /// Text that is XML already.
+    pub(super) fn raw(&mut self, text: &str) {
+        self.out.push_str(text);
     }
 
     /// The version that is spoken.
@@ -136,6 +160,12 @@ impl Writer {
         self.out.push_str("</");
         self.out.push_str(name);
         self.out.push('>');
+        if self.out.len() >= PIECE
+            && let Some(pieces) = &self.pieces
+        {
+            // If nobody reads any more, the rest is written to no one, at no more than the time it takes.
+            pieces.put(std::mem::replace(&mut self.out, String::with_capacity(PIECE + PIECE / 4)));
+        }
     }
 }
 

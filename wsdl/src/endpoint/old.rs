@@ -3,15 +3,14 @@
 //! have the operations of 2.0.1 only: what Ironbark added is not for callers whose Bodies anybody on
 //! the way can change.
 
-use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Response, StatusCode, header};
-use http_body_util::Full;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use uuid::Uuid;
 
 use super::{Endpoint, is_host, plain, with_type};
 use crate::envelope::Envelope;
 use crate::euca201::{self, Addressing, OldFault, dialect};
 use crate::fault::{Fault, FaultCode};
+use crate::http::Answer;
 use crate::service::{Incoming, Service};
 use crate::wsse::{Expect, Security, SecurityError};
 
@@ -30,12 +29,7 @@ fn refused<T>(fault: OldFault, problem: impl Into<String>) -> Result<T, Refused>
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
     /// Answers an old caller, or one that we do not know.
-    pub(super) async fn call_old(
-        &self,
-        security: &Security,
-        headers: &HeaderMap,
-        envelope: &Envelope,
-    ) -> Response<Full<Bytes>> {
+    pub(super) async fn call_old(&self, security: &Security, headers: &HeaderMap, envelope: &Envelope) -> Answer {
         if !headers.contains_key("SOAPAction") {
             return plain(StatusCode::NOT_FOUND, "a SOAP 1.1 request has a SOAPAction header\n".to_string());
         }
@@ -134,7 +128,7 @@ fn host(headers: &HeaderMap) -> &str {
 }
 
 /// A fault as the old server sends it.
-pub(super) fn refuse(fault: OldFault, problem: &str) -> Response<Full<Bytes>> {
+pub(super) fn refuse(fault: OldFault, problem: &str) -> Answer {
     let mut response = with_type(StatusCode::INTERNAL_SERVER_ERROR, fault.envelope(problem), "text/xml");
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response

@@ -10,13 +10,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
-use http_body_util::Full;
 use yaserde::{YaDeserialize, YaSerialize};
 
 use super::{OldFault, dialect};
 use crate::envelope::names::SOAP;
 use crate::envelope::{Limits, read_from_any};
-use crate::http::Handler;
+use crate::http::{Answer, Body, Handler};
 use crate::marshal::{read, to_xml};
 use crate::service::Service;
 use crate::wsse::{Certificate, KeyError};
@@ -72,12 +71,12 @@ pub fn beside(handler: Handler, cluster: &Path, node: &Path) -> Result<Handler, 
     }))
 }
 
-fn respond(request: &Request<Bytes>, cluster: &str, node: &str) -> Response<Full<Bytes>> {
+fn respond(request: &Request<Bytes>, cluster: &str, node: &str) -> Answer {
     let (status, text) = match answer(request.body(), cluster, node) {
         Ok(text) => (StatusCode::OK, text),
         Err((fault, problem)) => (StatusCode::INTERNAL_SERVER_ERROR, fault.envelope(&problem)),
     };
-    let mut response = Response::new(Full::new(Bytes::from(text)));
+    let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/xml"));
     if status != StatusCode::OK {
@@ -135,7 +134,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a directory");
         let pem = dir.path().join("cert.pem");
         std::fs::write(&pem, crate::wsse::Identity::generate_rsa("cc").expect("a key").cert_pem()).expect("written");
-        let other: Handler = Arc::new(|_| Box::pin(async { Response::new(Full::new(Bytes::from("other"))) }));
+        let other: Handler = Arc::new(|_| Box::pin(async { Response::new(Body::from("other".to_string())) }));
         let both = beside(other, &pem, &pem).expect("certificates");
         let status = async |method: Method, path: &str| {
             let request = Request::builder().method(method).uri(path).body(Bytes::new()).expect("a request");

@@ -1,11 +1,13 @@
 //! HTTP/1.1 in and out, over hyper, with every size and time bounded. It knows nothing of SOAP:
-//! whole bodies in, whole bodies out.
+//! whole bodies in, and out whole or in pieces.
 
+mod answer;
 mod body;
 mod client;
 mod places;
 mod server;
 
+pub use answer::{Answer, Body, Pieces};
 pub use client::{HttpClient, post};
 pub use server::{Handler, ServerLimits, serve, serve_tls};
 pub use tokio_rustls::rustls::ServerConfig as TlsConfig;

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -23,12 +22,13 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
 
 use super::REQUEST_LIMIT;
+use super::answer::{Answer, Body};
 use super::body::{self, Whole};
 use super::places::{Place, Places, Turn};
 use crate::service::BoxFuture;
 
 /// What answers requests. The peer's address is in the request's extensions as [`SocketAddr`].
-pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Response<Full<Bytes>>> + Send + Sync>;
+pub type Handler = Arc<dyn Fn(Request<Bytes>) -> BoxFuture<'static, Answer> + Send + Sync>;
 
 /// Header fields of a request; more get 431. Real clients send about ten.
 const HEADERS: usize = 64;
@@ -210,7 +210,7 @@ where
 }
 
 /// One request. Whose turn it is on the connection is told at each step.
-async fn answer(server: &Server, request: Request<Incoming>, peer: SocketAddr, turn: &Turn) -> Response<Full<Bytes>> {
+async fn answer(server: &Server, request: Request<Incoming>, peer: SocketAddr, turn: &Turn) -> Answer {
     let limits = &server.limits;
     turn.theirs(limits.body_wait + limits.answer_wait);
     let (parts, read) = body::read(request, limits, &server.large).await;
@@ -228,8 +228,8 @@ async fn answer(server: &Server, request: Request<Incoming>, peer: SocketAddr, t
 }
 
 /// A refusal below SOAP and EC2, in plain text; the connection is not used again.
-fn refuse(status: StatusCode, text: String) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(text + "\n")));
+fn refuse(status: StatusCode, text: String) -> Answer {
+    let mut response = Response::new(Body::from(text + "\n"));
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(http::header::CONTENT_TYPE, http::HeaderValue::from_static("text/plain; charset=utf-8"));

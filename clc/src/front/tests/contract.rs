@@ -49,11 +49,11 @@ fn schema() -> String {
 
 /// The fullest and the emptiest answer of each action, as the SOAP door writes it.
 async fn answers() -> Vec<(String, String)> {
-    async fn write<R: Sampled>(all: &mut Vec<(String, String)>) {
+    async fn write<R: Sampled<Response: 'static>>(all: &mut Vec<(String, String)>) {
         for (kind, response) in [("full", R::fullest()), ("empty", R::emptiest())] {
             let version: Version = "2010-08-31".parse().unwrap();
             let id = ironbark_wsdl::RequestId::random();
-            let (_, _, text) = read(success(Door::Soap, &version, R::NAME, &id, &response)).await;
+            let (_, _, text) = read(success(Door::Soap, version, R::NAME, &id, Box::new(response))).await;
             let body = text.split("<soapenv:Body>").nth(1).unwrap().split("</soapenv:Body>").next().unwrap();
             all.push((format!("{}-{kind}", R::NAME), body.to_string()));
         }

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Request, Response};
-use http_body_util::{BodyExt, Full};
+use http::Request;
+use http_body_util::BodyExt;
 use ironbark_wsdl::clock::Clock;
+use ironbark_wsdl::http::Answer;
 use ironbark_wsdl::wsse::{Certificate, Identity};
 use ironbark_wsdl::{Context, Recorder};
 use jiff::Timestamp;
@@ -188,7 +189,7 @@ fn soap(body: &str) -> Request<Bytes> {
 }
 
 /// Status, request id header and text of an answer.
-async fn read(response: Response<Full<Bytes>>) -> (u16, String, String) {
+async fn read(response: Answer) -> (u16, String, String) {
     let (parts, body) = response.into_parts();
     let id = parts.headers.get("x-amzn-requestid").map(|id| id.to_str().unwrap().to_string());
     let text = String::from_utf8(body.collect().await.unwrap().to_bytes().to_vec()).unwrap();
