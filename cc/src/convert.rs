@@ -8,22 +8,11 @@ use jiff::Timestamp;
 
 use crate::budget::seconds;
 use crate::cluster::beliefs::Beliefs;
-use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Volume};
+use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Urls, Volume};
 use crate::cluster::merge::{Detail, Sighting};
 use crate::cluster::node::{Identity, Node};
 use crate::ids::{BadName, InstanceId};
 use crate::place::Room;
-
-/// Where a launch's images are; only its request has them.
-#[derive(Clone, Debug, Default)]
-pub struct Urls {
-    /// Of the image.
-    pub image: String,
-    /// Of the kernel.
-    pub kernel: Option<String>,
-    /// Of the ramdisk.
-    pub ramdisk: Option<String>,
-}
 
 /// An instance as a node lists it.
 ///
@@ -49,6 +38,7 @@ pub fn sighting(instance: &nc::Instance, detail: Option<&ironbark::NodeInstance>
         launch_index: instance.launch_index.clone().unwrap_or_default(),
         platform: instance.platform.clone(),
         groups: instance.group_names.clone(),
+        urls: None,
     };
     let told = detail.and_then(|detail| detail.private_ip.as_deref()).map_or(Ipv4Addr::UNSPECIFIED, address);
     let private_ip = if told.is_unspecified() { address(&net.private_ip) } else { told };
@@ -155,11 +145,11 @@ pub fn spec(request: &cc::RunInstances, owner: &str, id: &InstanceId, index: usi
         launch_index: request.launch_index.clone(),
         platform: present(request.platform.as_ref()),
         groups: request.net_names.clone(),
+        urls: Some(urls(request)),
     }
 }
 
-/// Where the images of a run request are.
-pub fn urls(request: &cc::RunInstances) -> Urls {
+fn urls(request: &cc::RunInstances) -> Urls {
     Urls {
         image: request.image_url.clone().unwrap_or_default(),
         kernel: present(request.kernel_url.as_ref()),
@@ -168,15 +158,16 @@ pub fn urls(request: &cc::RunInstances) -> Urls {
 }
 
 /// The launch of one instance, for its node. SYSTEM mode: the addresses are not known yet.
-pub fn run_instance(id: &InstanceId, spec: &Spec, urls: &Urls) -> nc::RunInstance {
+pub fn run_instance(id: &InstanceId, spec: &Spec) -> nc::RunInstance {
+    let urls = spec.urls.clone().unwrap_or_default();
     let unknown = Ipv4Addr::UNSPECIFIED.to_string();
     nc::RunInstance {
         image_id: spec.image_id.clone(),
         kernel_id: spec.kernel_id.clone(),
         ramdisk_id: spec.ramdisk_id.clone(),
-        image_url: urls.image.clone(),
-        kernel_url: urls.kernel.clone(),
-        ramdisk_url: urls.ramdisk.clone(),
+        image_url: urls.image,
+        kernel_url: urls.kernel,
+        ramdisk_url: urls.ramdisk,
         reservation_id: spec.reservation_id.clone(),
         instance_id: id.to_string(),
         instance_type: machine(spec),

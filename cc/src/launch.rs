@@ -1,7 +1,7 @@
 //! Launching instances: place all of them, send each to its node, try another node when one
 //! certainly did not take it, and undo everything when fewer than the minimum were taken. A launch
-//! whose fate is not known is never sent to a second node: it is sent to the first again when the
-//! order comes again, and the first one's reports decide.
+//! whose fate is not known is never sent to a second node: it is sent to the first again, when the
+//! order comes again and by `refresh` when the node does not list it, and the first one's reports decide.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +12,6 @@ use jiff::Timestamp;
 use crate::cluster::Cluster;
 use crate::cluster::beliefs::Beliefs;
 use crate::cluster::instance::{Instance, Launch, Spec};
-use crate::convert::Urls;
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
 use crate::place::Schedule;
@@ -28,8 +27,6 @@ pub struct Order {
     pub wished: Vec<(InstanceId, Spec)>,
     /// Fewest acceptable.
     pub least: usize,
-    /// Where the images are.
-    pub urls: Urls,
 }
 
 /// How one launch ended.
@@ -63,7 +60,11 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
 
     fan::each(placed.doubtful.clone(), |(id, node)| {
         let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
-        async move { send_again(&cluster, &ctx, &order, &id, &node).await }
+        async move {
+            if let Some((_, spec)) = order.wished.iter().find(|(wished, _)| *wished == id) {
+                send_again(&cluster, &ctx, &id, spec, &node).await;
+            }
+        }
     })
     .await;
     let fates = fan::each(placed.new.clone(), |(id, node)| {
@@ -158,7 +159,7 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
     let mut tried = BTreeSet::new();
     let mut said = Vec::new();
     loop {
-        let request = convert::run_instance(id, spec, &order.urls);
+        let request = convert::run_instance(id, spec);
         let allowance = budget::share(ctx.remaining(), MAX_ATTEMPTS - tried.len());
         let error = match nodes::tell(cluster, ctx, &node, request, allowance).await {
             Ok(answer) => {
@@ -186,9 +187,8 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
 /// Sends a launch once more to the node that may have it already: a node takes the same launch
 /// once, however often it comes. Nothing but an acceptance changes what is believed, since a
 /// refusal now says nothing about the first sending.
-async fn send_again(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId, node: &NodeName) {
-    let Some((_, spec)) = order.wished.iter().find(|(wished, _)| wished == id) else { return };
-    let request = convert::run_instance(id, spec, &order.urls);
+pub async fn send_again(cluster: &Cluster, ctx: &Context, id: &InstanceId, spec: &Spec, node: &NodeName) {
+    let request = convert::run_instance(id, spec);
     match nodes::tell(cluster, ctx, node, request, budget::share(ctx.remaining(), 1)).await {
         Ok(answer) => accepted(cluster, id, node, &answer).await,
         // It may be on its way a second time: the doubt begins anew.

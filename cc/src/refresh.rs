@@ -1,7 +1,8 @@
 //! Keeping the beliefs fresh: a task for each node asks it, pauses, and asks again, so that a node
 //! that hangs delays only its own refresh. A node that does not answer is marked and not
-//! forgotten. The one thing done on what is seen: an instance whose launch was undone is
-//! terminated wherever it turns up.
+//! forgotten. Two things are done on what is seen: an instance whose launch was undone is
+//! terminated wherever it turns up, and a launch without an answer that its node does not list is
+//! sent there again.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
@@ -11,13 +12,13 @@ use ironbark_wsdl::{CallError, Context, ironbark, nc};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
-use crate::cluster::instance::Launch;
+use crate::cluster::instance::{Launch, Spec};
 use crate::cluster::merge::{Notice, Report, merge};
 use crate::cluster::node::{Health, Identity, Profile};
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
-use crate::{budget, convert, fan, network};
+use crate::{budget, convert, fan, launch, network};
 
 /// How long the first answers of all nodes are waited for at start.
 const FIRST_ROUND: Duration = Duration::from_secs(6);
@@ -98,7 +99,9 @@ pub async fn refresh(cluster: &Cluster, link: &Link) {
         Err(error) => return tracing::error!(node = %link.name, %error, "state cannot be recorded"),
     };
     let ctx = cluster.background(budget::REFRESH * 3);
-    let merged = match ask(cluster, &ctx, link, number).await {
+    let answer = ask(cluster, &ctx, link, number).await;
+    let answered = answer.is_ok();
+    let merged = match answer {
         Ok(report) => cluster.change(|beliefs, now| merge(beliefs, &link.name, report, now)).await,
         Err(error) => missed(cluster, link, &error).await.map(|()| Vec::new()),
     };
@@ -107,6 +110,9 @@ pub async fn refresh(cluster: &Cluster, link: &Link) {
         Err(error) => tracing::error!(node = %link.name, %error, "state cannot be recorded"),
     }
     end_unwanted(cluster, &ctx, link).await;
+    if answered {
+        send_doubtful(cluster, &ctx, link).await;
+    }
 }
 
 /// The three questions of a refresh. The list comes first: what it has is counted in the numbers
@@ -198,6 +204,18 @@ async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
             Ok(_) => tracing::info!(instance = %id, node = %link.name, "undone launch terminated"),
             Err(error) => tracing::warn!(instance = %id, node = %link.name, %error, "undone launch not terminated yet"),
         }
+    }
+}
+
+/// Sends the launches again that this node may never have got: it has just answered and does not list them.
+async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
+    let now = cluster.clock.now();
+    let doubtful: Vec<(InstanceId, Spec)> = cluster.read(|beliefs| {
+        let here = beliefs.instances.values().filter(|instance| instance.node == link.name);
+        here.filter(|i| i.sent_again(now) && i.spec.urls.is_some()).map(|i| (i.id.clone(), i.spec.clone())).collect()
+    });
+    for (id, spec) in doubtful {
+        launch::send_again(cluster, &ctx.detached(budget::CALL_MIN), &id, &spec, &link.name).await;
     }
 }
 

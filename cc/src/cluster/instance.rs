@@ -5,11 +5,14 @@
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::{InstanceId, NodeName};
 use crate::place::Room;
+
+/// For how long after its placement a launch without an answer is sent again.
+const SENT_AGAIN_FOR: SignedDuration = SignedDuration::from_secs(60);
 
 /// One instance.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -94,6 +97,20 @@ pub struct Spec {
     pub platform: Option<String>,
     /// Security groups.
     pub groups: Vec<String>,
+    /// Where its images are, until its node lists it: nodes do not tell.
+    #[serde(default)]
+    pub urls: Option<Urls>,
+}
+
+/// Where a launch's images are.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Urls {
+    /// Of the image.
+    pub image: String,
+    /// Of the kernel.
+    pub kernel: Option<String>,
+    /// Of the ramdisk.
+    pub ramdisk: Option<String>,
 }
 
 /// A wished block device.
@@ -263,6 +280,13 @@ impl Instance {
             last_reboot: None,
             accepted_at: 0,
         }
+    }
+
+    /// True if its launch should be sent to its node again when that does not list it: the node may never have got it, and
+    /// takes the same launch once, however often it comes.
+    pub fn sent_again(&self, now: Timestamp) -> bool {
+        let doubtful = matches!(self.launch, Launch::Doubtful { .. });
+        doubtful && self.alive() && !self.unwanted && now.duration_since(self.launched) < SENT_AGAIN_FOR
     }
 
     /// True until it is gone or going.

@@ -42,6 +42,7 @@ fn spec(id: &InstanceId) -> Spec {
         launch_index: "0".into(),
         platform: None,
         groups: Vec::new(),
+        urls: None,
     }
 }
 

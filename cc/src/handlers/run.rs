@@ -74,7 +74,7 @@ fn order(request: &RunInstances, owner: &str) -> Result<Order, ClusterError> {
         let spec = convert::spec(request, owner, &id, index);
         wished.push((id, spec));
     }
-    Ok(Order { wished, least, urls: convert::urls(request) })
+    Ok(Order { wished, least })
 }
 
 fn count(field: &'static str, number: i32) -> Result<usize, ClusterError> {

@@ -163,6 +163,41 @@ async fn the_same_request_again_sends_a_doubtful_launch_to_the_same_node_again()
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_launch_that_a_node_never_got_is_sent_there_again_while_it_is_doubtful() {
+    for restarts in [false, true] {
+        let (first, second) = (ScriptedNode::new(512), ScriptedNode::new(512));
+        first.mood("ncRunInstance", Mood::Hangs);
+        let mut cloud = Harness::new(&[("n1", first.clone()), ("n2", second.clone())]).await;
+        cloud.run(1, &[A]).await.unwrap();
+        if restarts {
+            cloud = cloud.restarted().await;
+        }
+        first.mood("ncRunInstance", Mood::Well);
+        cloud.poll().await;
+        assert_eq!(first.states()[A], "pending");
+        assert_eq!((first.asked("ncRunInstance").len(), second.asked("ncRunInstance").len()), (2, 0));
+        cloud.clock.advance(SignedDuration::from_secs(61));
+        cloud.poll().await;
+        assert_eq!(cloud.believed().await[A], ("pending".into(), "n1".into()), "it is there, and has not failed");
+        assert_eq!(first.asked("ncRunInstance").len(), 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_nobody_answers_is_not_sent_for_ever() {
+    let node = ScriptedNode::new(512);
+    node.mood("ncRunInstance", Mood::Hangs);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    cloud.run(1, &[A]).await.unwrap();
+    for _ in 0..10 {
+        cloud.clock.advance(SignedDuration::from_secs(20));
+        cloud.poll().await;
+    }
+    assert_eq!(cloud.believed().await[A].0, "failed");
+    assert_eq!(node.asked("ncRunInstance").len(), 3, "once, and again 20 s and 40 s later");
+}
+
+#[tokio::test(start_paused = true)]
 async fn two_requests_at_once_do_not_take_the_same_room() {
     let node = ScriptedNode::new(200);
     let cloud = Harness::new(&[("n1", node.clone())]).await;
