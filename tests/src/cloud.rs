@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::daemon::{Daemon, free_address, program};
+use crate::test_daemon::TestDaemon;
 use crate::tools::Guest;
 use crate::wait::wait_for;
 
@@ -18,6 +19,8 @@ use crate::wait::wait_for;
 pub enum Hypervisor {
     /// libvirt's own mock, which forgets everything when its process ends.
     Test,
+    /// The mock in a daemon of its own, which outlives the node controller.
+    TestDaemon,
     /// QEMU through libvirt's embedded driver: no daemon, no network outside the guest.
     Embed,
     /// QEMU through the machine's libvirtd.
@@ -63,6 +66,7 @@ pub struct Cloud {
     pub cc: Daemon,
     /// The node controller.
     pub nc: Daemon,
+    test_daemon: Option<TestDaemon>,
     directory: TempDir,
     guest: Option<Guest>,
     tls: bool,
@@ -81,11 +85,18 @@ impl Cloud {
         use std::os::unix::fs::PermissionsExt;
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).expect("our own directory");
         let addresses = [free_address(), free_address(), free_address()];
-        write_configuration(path, &addresses, settings, guest.as_ref());
+        let test_daemon =
+            (settings.hypervisor == Hypervisor::TestDaemon).then(|| TestDaemon::start(&path.join("libvirtd")));
+        let uri = match &test_daemon {
+            Some(daemon) => daemon.uri().to_string(),
+            None => uri(path, settings.hypervisor),
+        };
+        write_configuration(path, &addresses, settings, &uri, guest.as_ref());
         let mut cloud = Self {
             clc: Daemon::new("clc", path, &addresses[0]),
             cc: Daemon::new("cc", path, &addresses[1]),
             nc: Daemon::new("nc", path, &addresses[2]),
+            test_daemon,
             directory,
             guest,
             tls: settings.tls,
@@ -123,6 +134,11 @@ impl Cloud {
     /// A path in the cloud's directory.
     pub fn path(&self, name: &str) -> String {
         self.directory.path().join(name).display().to_string()
+    }
+
+    /// The hypervisor of [`Hypervisor::TestDaemon`].
+    pub fn test_daemon(&self) -> &TestDaemon {
+        self.test_daemon.as_ref().expect("this cloud was started with a test daemon")
     }
 
     /// The guest whose images [`Cloud::register_guest`] registers.
@@ -260,7 +276,7 @@ impl Cloud {
     }
 }
 
-fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings, guest: Option<&Guest>) {
+fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings, uri: &str, guest: Option<&Guest>) {
     let [clc, cc, nc] = addresses;
     let old = if settings.old_wire { OldLines::written(path, nc) } else { OldLines::default() };
     let write = |name: &str, text: String| std::fs::write(path.join(name), text).expect("our own directory");
@@ -281,7 +297,7 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
             settings.isolation, old.cc.0, old.cc.1
         ),
     );
-    let (uri, images) = (uri(path, settings.hypervisor), images(guest));
+    let images = images(guest);
     // 2.0.1's nodes tell MB where ours tell GB, so a cluster that takes ours for one of those divides.
     let disk = if settings.old_wire { 100 * 1024 } else { 100 };
     write(
@@ -332,7 +348,7 @@ impl OldLines {
 
 fn uri(path: &Path, hypervisor: Hypervisor) -> String {
     match hypervisor {
-        Hypervisor::Test => "test:///default".to_string(),
+        Hypervisor::Test | Hypervisor::TestDaemon => "test:///default".to_string(),
         Hypervisor::System => "qemu:///system".to_string(),
         Hypervisor::Embed => {
             let root: PathBuf = path.join("embed");

@@ -9,6 +9,7 @@ use std::time::Duration;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::points::Points;
 use crate::wait::wait_for;
 
 /// A program that was started with a configuration file.
@@ -19,6 +20,8 @@ pub struct Daemon {
     address: String,
     log: PathBuf,
     process: Option<Child>,
+    watched: bool,
+    points: Option<Points>,
 }
 
 impl Daemon {
@@ -31,21 +34,37 @@ impl Daemon {
             address: address.to_string(),
             log: directory.join(format!("{name}.log")),
             process: None,
+            watched: false,
+            points: None,
         }
+    }
+
+    /// From its next start on, the program can be killed at any of its [`Points`].
+    pub fn watch(&mut self) {
+        self.watched = true;
+    }
+
+    /// The points of a program that was started under watch.
+    pub fn points(&self) -> &Points {
+        self.points.as_ref().expect("it was started under watch")
     }
 
     /// Starts it and waits until it listens.
     pub fn start(&mut self) {
         assert!(self.process.is_none(), "{} runs already", self.name);
         let log = append(&self.log);
-        let process = Command::new(&self.program)
-            .arg("--config")
-            .arg(&self.config)
-            .arg("run")
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("a log file can be shared"))
-            .stderr(log)
-            .spawn();
+        let mut command = Command::new(&self.program);
+        command.arg("--config").arg(&self.config).arg("run").stdin(Stdio::null());
+        command.stdout(log.try_clone().expect("a log file can be shared")).stderr(log);
+        let process = match self.watched {
+            true => {
+                Points::spawn(command, self.log.parent().expect("it is in a directory")).map(|(process, points)| {
+                    self.points = Some(points);
+                    process
+                })
+            }
+            false => command.spawn(),
+        };
         let mut process =
             process.unwrap_or_else(|error| panic!("{} cannot be started: {error}", self.program.display()));
         wait_for(&format!("{} to listen", self.name), Duration::from_secs(30), || {

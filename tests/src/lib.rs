@@ -5,9 +5,11 @@ pub mod census;
 pub mod cloud;
 pub mod daemon;
 pub mod door;
+pub mod points;
 pub mod real_node;
 pub mod scripted_node;
 pub mod talk;
+pub mod test_daemon;
 pub mod tools;
 pub mod wait;
 
