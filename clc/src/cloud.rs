@@ -10,6 +10,7 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use crate::clusters::{Clusters, Connect};
+use crate::pool::Pool;
 use crate::refresh::Watch;
 use crate::store::{Store, StoreError};
 use crate::upkeep::RequestLog;
@@ -27,6 +28,8 @@ pub struct Settings {
     pub url: String,
     /// The name of its one region.
     pub region: String,
+    /// The elastic addresses that there are.
+    pub addresses: Pool,
     /// How often each cluster is asked.
     pub poll: Duration,
 }

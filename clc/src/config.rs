@@ -10,6 +10,7 @@ use ironbark_wsdl::euca201::{OldIdentity, OldPeers};
 use serde::Deserialize;
 
 use crate::cloud::Settings;
+use crate::pool::Pool;
 use crate::tls;
 
 /// The configuration of a cloud controller.
@@ -34,6 +35,12 @@ pub struct Config {
     /// The name of the cloud's one region.
     #[serde(default = "default_region")]
     pub region: String,
+    /// The elastic addresses that accounts may take: addresses, ranges, networks.
+    #[serde(default)]
+    public_addresses: Vec<String>,
+    /// The same, read.
+    #[serde(skip)]
+    pub addresses: Pool,
     /// Seconds between two questions to a cluster.
     #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u64,
@@ -83,6 +90,8 @@ impl Config {
             "in {}: [tls] is given, but the door would speak plain HTTP: write https:// in url",
             path.display()
         );
+        config.addresses = Pool::parse(&config.public_addresses)
+            .map_err(|problem| anyhow::anyhow!("in {}: public_addresses: {problem}", path.display()))?;
         let dir = path.parent().unwrap_or(Path::new("."));
         config.tls = config.tls.map(|files| files.within(dir));
         config.state_dir = dir.join(&config.state_dir);
@@ -109,7 +118,12 @@ impl Config {
 
     /// What the cloud is told about itself.
     pub fn settings(&self) -> Settings {
-        Settings { url: self.url.clone(), region: self.region.clone(), poll: Duration::from_secs(self.poll_seconds) }
+        Settings {
+            url: self.url.clone(),
+            region: self.region.clone(),
+            addresses: self.addresses.clone(),
+            poll: Duration::from_secs(self.poll_seconds),
+        }
     }
 }
 
@@ -132,6 +146,14 @@ mod tests {
         let config = load(GOOD).unwrap();
         assert_eq!((config.region.as_str(), config.poll_seconds), ("ironbark", 2));
         assert!(config.state_dir.is_absolute() && config.state_dir.ends_with("clc"));
+    }
+
+    #[test]
+    fn the_pool_is_read_at_the_start() {
+        let pool = |entry: &str| load(&format!("{GOOD}public_addresses = [\"{entry}\"]\n"));
+        assert_eq!(pool("192.0.2.8/29").unwrap().addresses.iter().count(), 8);
+        let error = format!("{:#}", pool("192.0.2").unwrap_err());
+        assert!(error.contains("public_addresses") && error.contains("192.0.2"), "{error}");
     }
 
     #[test]

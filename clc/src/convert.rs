@@ -8,12 +8,13 @@ use ironbark_wsdl::nc::VirtualMachine;
 use jiff::Timestamp;
 
 use crate::clusters::{Description, Node, Room};
+use crate::ec2::addresses as ec2_addresses;
 use crate::ec2::images as ec2_images;
 use crate::ec2::instances as ec2;
 use crate::ec2::keys as ec2_keys;
 use crate::ids;
 use crate::lifecycle::{Due, Observed};
-use crate::store::{Image, Instance, KeyPair, Reason, Report, Reservation, Resized};
+use crate::store::{Address, Image, Instance, KeyPair, Reason, Report, Reservation, Resized};
 use crate::types::{SIZES, Size};
 
 /// The platform that 2.0.1's clusters demand to be told.
@@ -225,6 +226,22 @@ pub fn image(image: Image) -> ec2_images::Image {
         root_device_name: image.root_device_name,
         created: timestamp(image.created),
         tags: image.tags,
+    }
+}
+
+/// An elastic address as EC2 clients see it: it is on no instance that has ended.
+pub fn address(address: Address) -> ec2_addresses::Address {
+    let association = address.association.filter(|association| !association.ended);
+    ec2_addresses::Address {
+        public_ip: address.public_ip,
+        allocation_id: address.allocation_id,
+        domain: address.domain,
+        association: association.map(|association| ec2_addresses::Association {
+            association_id: association.id,
+            instance_id: association.instance_id,
+            private_ip: association.private_ip,
+        }),
+        tags: address.tags,
     }
 }
 

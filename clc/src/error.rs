@@ -68,6 +68,10 @@ pub enum Code {
     InvalidInstanceType,
     InvalidZoneNotFound,
     InvalidAddressNotFound,
+    InvalidAllocationIdNotFound,
+    InvalidIpAddressInUse,
+    AlreadyAssociated,
+    InsufficientAddressCapacity,
     InvalidInstanceAttributeValue,
     InvalidBlockDeviceMapping,
     // What there is none of here.
@@ -158,6 +162,11 @@ impl Code {
             Code::InvalidInstanceType => ("InvalidInstanceType", 400),
             Code::InvalidZoneNotFound => ("InvalidZone.NotFound", 400),
             Code::InvalidAddressNotFound => ("InvalidAddress.NotFound", 400),
+            Code::InvalidAllocationIdNotFound => ("InvalidAllocationID.NotFound", 400),
+            Code::InvalidIpAddressInUse => ("InvalidIPAddress.InUse", 400),
+            Code::AlreadyAssociated => ("Resource.AlreadyAssociated", 400),
+            // 500 at EC2, whose pool others refill; here trying again changes nothing.
+            Code::InsufficientAddressCapacity => ("InsufficientAddressCapacity", 400),
             Code::InvalidBlockDeviceMapping => ("InvalidBlockDeviceMapping", 400),
             Code::InvalidInstanceAttributeValue => ("InvalidInstanceAttributeValue", 400),
             Code::InvalidVpcIdNotFound => ("InvalidVpcID.NotFound", 400),
@@ -283,6 +292,21 @@ impl Ec2Error {
             Code::InvalidRuleIdNotFound,
             format!("The security group rule '{}' does not exist", abridged(rule_id)),
         )
+    }
+
+    /// No such elastic address of the caller's.
+    pub fn no_address(public_ip: &str) -> Self {
+        Self::new(Code::InvalidAddressNotFound, format!("Address '{}' not found", abridged(public_ip)))
+    }
+
+    /// No such allocation of an elastic address.
+    pub fn no_allocation(id: &str) -> Self {
+        Self::new(Code::InvalidAllocationIdNotFound, format!("The allocation ID '{}' does not exist", abridged(id)))
+    }
+
+    /// No such association of an elastic address.
+    pub fn no_association(id: &str) -> Self {
+        Self::new(Code::InvalidAssociationIdNotFound, format!("The association ID '{}' does not exist", abridged(id)))
     }
 
     /// No such network: there are none.

@@ -24,6 +24,16 @@ pub fn security_group_id() -> String {
     newer("sg-")
 }
 
+/// The id of an elastic address's allocation to an account, in the newer form.
+pub fn allocation_id() -> String {
+    newer("eipalloc-")
+}
+
+/// The id of an elastic address's being on an instance, in the newer form.
+pub fn association_id() -> String {
+    newer("eipassoc-")
+}
+
 /// The id of a security group's rule, in the newer form.
 pub fn security_group_rule_id() -> String {
     newer("sgr-")

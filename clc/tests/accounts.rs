@@ -183,7 +183,7 @@ async fn an_account_goes_when_it_owns_nothing() {
         let request = DeleteAccount { account: account.into() };
         accounts::delete_account(lab.cloud.clone(), lab.ctx(), root.clone(), request).await
     };
-    assert!(delete("admin").await.unwrap_err().message.contains("1 instances and 1 images"));
+    assert!(delete("admin").await.unwrap_err().message.contains("1 instances, 1 images and 0 addresses"));
     delete(&made.account_id).await.unwrap();
     assert_eq!(delete("dora").await.unwrap_err().code, Code::NoSuchEntity);
 }

@@ -284,7 +284,7 @@ fn write_configuration(path: &Path, addresses: &[String; 3], settings: &Settings
         "clc.toml",
         format!(
             "listen = \"{clc}\"\nstate_dir = \"clc\"\nurl = \"{}://{clc}/services/Eucalyptus\"\nregion = \"ironbark\"\n\
-             poll_seconds = 1\n{}",
+             poll_seconds = 1\npublic_addresses = [\"192.0.2.10-192.0.2.12\"]\n{}",
             if settings.tls { "https" } else { "http" },
             old.clc
         ),

@@ -58,6 +58,11 @@ fn boto3_groups() {
 }
 
 #[test]
+fn boto3_addresses() {
+    life("boto3_addresses.py", &[]);
+}
+
+#[test]
 fn boto_2_groups() {
     life("boto2_groups.py", &[]);
 }

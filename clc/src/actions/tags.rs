@@ -50,9 +50,10 @@ fn canonical(mut resources: Vec<Resource>) -> Vec<Resource> {
     for resource in &mut resources {
         match resource.kind {
             ResourceType::Instance | ResourceType::Image => resource.id = ids::canonical(&resource.id),
-            ResourceType::KeyPair | ResourceType::SecurityGroup | ResourceType::SecurityGroupRule => {
-                resource.id.make_ascii_lowercase();
-            }
+            ResourceType::KeyPair
+            | ResourceType::SecurityGroup
+            | ResourceType::SecurityGroupRule
+            | ResourceType::ElasticIp => resource.id.make_ascii_lowercase(),
         }
     }
     resources
@@ -66,6 +67,7 @@ fn refused(reason: Untaggable) -> Ec2Error {
             ResourceType::KeyPair => Ec2Error::no_key_pair(&id),
             ResourceType::SecurityGroup => Ec2Error::no_group(&id),
             ResourceType::SecurityGroupRule => Ec2Error::no_rule(&id),
+            ResourceType::ElasticIp => Ec2Error::no_allocation(&id),
         },
         Untaggable::Foreign(Resource { kind, id }) => {
             let text = format!("The {} '{id}' belongs to another account, which alone may tag it", kind.name());

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 
 use super::Done;
 use super::absent::*;
+use super::addresses::*;
 use super::attributes::*;
 use super::console::*;
 use super::image_attributes::*;
@@ -143,6 +144,11 @@ sampled! {
     CreateKeyPair => created(), created();
     ImportKeyPair => imported(), imported();
     DescribeKeyPairs => keys(vec![key()]), keys(Vec::new());
+    AllocateAddress => allocated(), allocated();
+    ReleaseAddress => Done, Done;
+    DescribeAddresses => addresses(vec![address(true), address(false)]), addresses(Vec::new());
+    AssociateAddress => associated(), associated();
+    DisassociateAddress => Done, Done;
     CreateSecurityGroup => created_group(), created_group();
     DeleteSecurityGroup => deleted_group(), deleted_group();
     DescribeSecurityGroups => groups(vec![security_group()]), groups(Vec::new());
@@ -238,6 +244,37 @@ fn created() -> CreateKeyPairResponse {
 
 fn imported() -> ImportKeyPairResponse {
     ImportKeyPairResponse { key_pair: key() }
+}
+
+fn allocated() -> AllocateAddressResponse {
+    AllocateAddressResponse {
+        public_ip: "192.0.2.10".into(),
+        allocation_id: "eipalloc-00000001".into(),
+        domain: Domain::Standard,
+    }
+}
+
+fn associated() -> AssociateAddressResponse {
+    AssociateAddressResponse { association_id: "eipassoc-00000001".into() }
+}
+
+fn addresses(addresses: Vec<Address>) -> DescribeAddressesResponse {
+    DescribeAddressesResponse { addresses }
+}
+
+fn address(full: bool) -> Address {
+    let association = Association {
+        association_id: "eipassoc-00000001".into(),
+        instance_id: "i-1A2B3C4D".into(),
+        private_ip: "10.0.0.5".into(),
+    };
+    Address {
+        public_ip: "192.0.2.10".into(),
+        allocation_id: "eipalloc-00000001".into(),
+        domain: Domain::Vpc,
+        association: Some(association).filter(|_| full),
+        tags: if full { vec![Tag { key: "Name".into(), value: NASTY.into() }] } else { Vec::new() },
+    }
 }
 
 fn created_group() -> CreateSecurityGroupResponse {

@@ -117,12 +117,13 @@ pub enum ResourceType {
     KeyPair,
     SecurityGroup,
     SecurityGroupRule,
+    ElasticIp,
 }
 
 impl ResourceType {
     /// Every one.
-    pub const ALL: [Self; 5] =
-        [Self::Instance, Self::Image, Self::KeyPair, Self::SecurityGroup, Self::SecurityGroupRule];
+    pub const ALL: [Self; 6] =
+        [Self::Instance, Self::Image, Self::KeyPair, Self::SecurityGroup, Self::SecurityGroupRule, Self::ElasticIp];
 
     /// EC2's name of it.
     pub fn name(self) -> &'static str {
@@ -132,6 +133,7 @@ impl ResourceType {
             Self::KeyPair => "key-pair",
             Self::SecurityGroup => "security-group",
             Self::SecurityGroupRule => "security-group-rule",
+            Self::ElasticIp => "elastic-ip",
         }
     }
 
@@ -143,6 +145,7 @@ impl ResourceType {
             Self::KeyPair => &["key-"],
             Self::SecurityGroup => &["sg-"],
             Self::SecurityGroupRule => &["sgr-"],
+            Self::ElasticIp => &["eipalloc-"],
         }
     }
 

@@ -55,6 +55,9 @@ pub(super) fn repeatable(action: &str) -> bool {
         "Unmonitor",
         "Authorize",
         "Revoke",
+        "Associate",
+        "Disassociate",
+        "Release",
     ];
     let named = [
         "CreateKeyPair",

@@ -95,9 +95,10 @@ impl Store {
             let count = |sql: &str| tx.query_row(sql, [&account.id], |row| row.get::<_, i64>(0));
             let instances = count("SELECT count(*) FROM instances WHERE owner = ?1 AND ended IS NULL")?;
             let images = count("SELECT count(*) FROM images WHERE owner = ?1")?;
-            if instances > 0 || images > 0 {
+            let addresses = count("SELECT count(*) FROM addresses WHERE owner = ?1")?;
+            if instances > 0 || images > 0 || addresses > 0 {
                 let text = format!(
-                    "the account {} still owns {instances} instances and {images} images: terminate and deregister them first",
+                    "the account {} still owns {instances} instances, {images} images and {addresses} addresses: terminate, deregister and release them first",
                     account.name
                 );
                 return Ok(Some(Err(text)));

@@ -5,6 +5,7 @@
 //! holds access keys' secrets, sealed (`vault`), and much else: it must belong to us with mode 0600.
 
 mod accounts;
+mod addresses;
 mod clusters;
 mod credentials;
 mod images;
@@ -35,6 +36,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 
 pub use accounts::{Account, Scope};
+pub use addresses::{Address, Allocated, Association};
 pub use clusters::Cluster;
 pub use credentials::{AccessKey, Certificate};
 pub use images::{Image, ImageUpdate, Registered};

@@ -10,7 +10,7 @@ use super::StoreError;
 
 /// Every migration, in order.
 const MIGRATIONS: &[&str] =
-    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED, RESIZED];
+    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED, RESIZED, ADDRESSES];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -334,6 +334,23 @@ const RESIZED: &str = "
 ALTER TABLE instances ADD COLUMN type_name TEXT;
 ALTER TABLE instances ADD COLUMN memory_mb INTEGER;
 ALTER TABLE instances ADD COLUMN cores INTEGER;
+";
+
+/// Elastic addresses that accounts have. Where one is wished to be stays until its cluster has undone it,
+/// although the instance may be forgotten by then: so instance and cluster are no references.
+const ADDRESSES: &str = "
+CREATE TABLE addresses (
+    public_ip      TEXT PRIMARY KEY,
+    allocation_id  TEXT NOT NULL UNIQUE,
+    owner          TEXT NOT NULL REFERENCES accounts (account_id),
+    domain         TEXT NOT NULL CHECK (domain IN ('standard', 'vpc')),
+    association_id TEXT UNIQUE,
+    instance_id    TEXT,
+    cluster        TEXT,
+    private_ip     TEXT,
+    created        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE INDEX addresses_of_owner ON addresses (owner);
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -16,7 +16,8 @@ const RESOURCES: &str = "
     UNION ALL SELECT key_pair_id, 'key-pair', owner, 0, NULL FROM key_pairs
     UNION ALL SELECT group_id, 'security-group', owner, 0, NULL FROM security_groups
     UNION ALL SELECT rule_id, 'security-group-rule', owner, 0, NULL
-        FROM security_group_rules JOIN security_groups USING (group_id)";
+        FROM security_group_rules JOIN security_groups USING (group_id)
+    UNION ALL SELECT allocation_id, 'elastic-ip', owner, 0, NULL FROM addresses";
 
 /// Why no label was hung on, or taken from, anything.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use ironbark_clc::ec2::run::RunInstances;
 use ironbark_clc::error::Ec2Error;
 use ironbark_clc::front::{Caller, Credential};
 use ironbark_clc::launch::{self, Tries};
+use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
 use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, UserGroup};
 use ironbark_clc::{actions, refresh};
@@ -46,6 +47,8 @@ pub struct Cc {
     pub refuses: Mutex<BTreeMap<&'static str, String>>,
     /// Knows 2.0.1's operations only.
     pub old: Mutex<bool>,
+    /// The elastic addresses it has put on instances, by their own address; none: it is in mode SYSTEM.
+    pub assigned: Mutex<Option<BTreeMap<String, String>>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -61,6 +64,7 @@ impl Cc {
             room: Mutex::new(100),
             refuses: Mutex::default(),
             old: Mutex::new(false),
+            assigned: Mutex::new(None),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -242,6 +246,29 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
     })
 }
 
+async fn describe_public_addresses(
+    cc: Arc<Cc>,
+    _: Context,
+    _: cc::DescribePublicAddresses,
+) -> Handled<cc::DescribePublicAddressesResponse> {
+    match &*cc.assigned.lock().unwrap() {
+        Some(_) => Ok(cc::DescribePublicAddressesResponse::default()),
+        None => Err(Refusal::new("NOTSUPPORTED")),
+    }
+}
+
+async fn assign_address(cc: Arc<Cc>, _: Context, ask: cc::AssignAddress) -> Handled<cc::AssignAddressResponse> {
+    cc.check("AssignAddress")?;
+    cc.assigned.lock().unwrap().as_mut().unwrap().insert(ask.source, ask.dest);
+    Ok(cc::AssignAddressResponse::default())
+}
+
+async fn unassign_address(cc: Arc<Cc>, _: Context, ask: cc::UnassignAddress) -> Handled<cc::UnassignAddressResponse> {
+    let gone = cc.assigned.lock().unwrap().as_mut().unwrap().remove(&ask.source);
+    assert_eq!(gone.as_ref(), Some(&ask.dest));
+    Ok(cc::UnassignAddressResponse::default())
+}
+
 async fn describe_trace(_: Arc<Cc>, _: Context, ask: DescribeTrace) -> Handled<DescribeTraceResponse> {
     let span = Span {
         request_id: ask.request_id,
@@ -283,6 +310,9 @@ impl Wire {
             .on(stop_instances)
             .on(start_instances)
             .on(describe_cluster)
+            .on(describe_public_addresses)
+            .on(assign_address)
+            .on(unassign_address)
             .on(describe_trace);
         Arc::new(Self { router, cc, trouble: Mutex::default(), tried: Mutex::default() })
     }
@@ -362,6 +392,7 @@ pub async fn open(path: &Path, wire: &Arc<Wire>, clock: &Clock) -> Arc<Cloud> {
     let settings = Settings {
         url: "http://h:8773/services/Eucalyptus".into(),
         region: "ironbark".into(),
+        addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).unwrap(),
         poll: Duration::from_secs(2),
     };
     Cloud::open(Store::open(&path.join("cloud.db")).unwrap(), settings, clock.clone(), connect).await.unwrap()

@@ -91,6 +91,11 @@ async fn answers() -> Vec<(String, String)> {
     write::<ImportKeyPair>(&mut all).await;
     write::<DescribeKeyPairs>(&mut all).await;
     write::<DeleteKeyPair>(&mut all).await;
+    write::<AllocateAddress>(&mut all).await;
+    write::<ReleaseAddress>(&mut all).await;
+    write::<DescribeAddresses>(&mut all).await;
+    write::<AssociateAddress>(&mut all).await;
+    write::<DisassociateAddress>(&mut all).await;
     write::<CreateSecurityGroup>(&mut all).await;
     write::<DeleteSecurityGroup>(&mut all).await;
     write::<DescribeSecurityGroups>(&mut all).await;

@@ -21,6 +21,9 @@ use serde_json::Value;
 
 use super::*;
 use crate::ec2::absent::*;
+use crate::ec2::addresses::{
+    AllocateAddress, AssociateAddress, DescribeAddresses, DisassociateAddress, ReleaseAddress,
+};
 use crate::ec2::admin::DescribeClusters;
 use crate::ec2::attributes::{DescribeInstanceAttribute, ModifyInstanceAttribute, ResetInstanceAttribute};
 use crate::ec2::console::{GetConsoleOutput, GetPasswordData};
@@ -126,6 +129,11 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<ImportKeyPair>)
         .on(sample::<DescribeKeyPairs>)
         .on(sample::<DeleteKeyPair>)
+        .on(sample::<AllocateAddress>)
+        .on(sample::<ReleaseAddress>)
+        .on(sample::<DescribeAddresses>)
+        .on(sample::<AssociateAddress>)
+        .on(sample::<DisassociateAddress>)
         .on(sample::<CreateSecurityGroup>)
         .on(sample::<DeleteSecurityGroup>)
         .on(sample::<DescribeSecurityGroups>)
