@@ -195,7 +195,7 @@ fn log(link: &Link, notice: &Notice) {
 /// whether that helped; if not, it is told again.
 async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
     let unwanted: Vec<InstanceId> = cluster.read(|beliefs| {
-        let here = beliefs.instances.values().filter(|instance| instance.node == link.name && instance.alive());
+        let here = beliefs.on(&link.name).filter(|instance| instance.node == link.name && instance.alive());
         here.filter(|instance| instance.unwanted && instance.launch == Launch::Settled).map(|i| i.id.clone()).collect()
     });
     for id in unwanted {

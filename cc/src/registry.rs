@@ -90,7 +90,7 @@ fn may_go(beliefs: &Beliefs, name: &NodeName) -> Result<Entry, String> {
         }
         Source::Registered => {}
     }
-    let here = beliefs.instances.values().filter(|instance| instance.node == *name && instance.alive());
+    let here = beliefs.on(name).filter(|instance| instance.node == *name && instance.alive());
     let instances: Vec<&str> = here.map(|instance| instance.id.as_str()).collect();
     if instances.is_empty() {
         Ok(entry)

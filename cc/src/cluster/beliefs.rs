@@ -19,8 +19,11 @@ pub const GONE_KEPT: SignedDuration = SignedDuration::from_secs(300);
 pub struct Beliefs {
     /// The nodes, in the order in which GREEDY looks at them: as configured, then as registered.
     pub nodes: Vec<Node>,
-    /// The instances.
+    /// The instances; changed only by the functions here.
     pub instances: BTreeMap<InstanceId, Instance>,
+    /// Which of them are on each node, alone or in dispute: a report about one node must not cost the more, the more
+    /// nodes there are.
+    on: BTreeMap<NodeName, BTreeSet<InstanceId>>,
     /// Where ROUNDROBIN begins the next time.
     next: usize,
     /// Counts the reports that were begun.
@@ -48,7 +51,7 @@ impl Beliefs {
             if instance.launch == Launch::Calling {
                 instance.launch = Launch::Doubtful { since: now };
             }
-            beliefs.instances.insert(instance.id.clone(), instance);
+            beliefs.insert(instance);
         }
         beliefs
     }
@@ -72,7 +75,7 @@ impl Beliefs {
     pub fn remove_node(&mut self, name: &NodeName) {
         self.nodes.retain(|node| node.entry.name != *name);
         let dead: Vec<InstanceId> =
-            self.instances.values().filter(|i| i.node == *name && !i.alive()).map(|i| i.id.clone()).collect();
+            self.on(name).filter(|i| i.node == *name && !i.alive()).map(|i| i.id.clone()).collect();
         for id in dead {
             self.forget(&id);
         }
@@ -83,18 +86,19 @@ impl Beliefs {
         match self.instances.get(id) {
             None => Whereabouts::Unknown,
             Some(instance) if instance.also_on.is_empty() => Whereabouts::On(instance.node.clone()),
-            Some(instance) => {
-                let others = instance.also_on.iter().cloned();
-                Whereabouts::Disputed(std::iter::once(instance.node.clone()).chain(others).collect())
-            }
+            Some(instance) => Whereabouts::Disputed(instance.nodes().cloned().collect()),
         }
     }
 
     /// What is free on a node for new instances: what it last said, less the claims of launches
     /// that its report cannot have counted yet. Nothing unless it is up.
     pub fn free(&self, node: &Node) -> Room {
-        let here = self.instances.values().filter(|instance| instance.node == node.entry.name);
-        free_after(node, here)
+        free_after(node, self.on(&node.entry.name).filter(|instance| instance.node == node.entry.name))
+    }
+
+    /// The instances that a node is believed to have, alone or in dispute.
+    pub fn on(&self, node: &NodeName) -> impl Iterator<Item = &Instance> {
+        self.on.get(node).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
     /// The nodes as placement sees them.
@@ -217,26 +221,56 @@ impl Beliefs {
 
     /// Forgets one instance.
     pub fn forget(&mut self, id: &InstanceId) {
-        if self.instances.remove(id).is_some() {
+        if let Some(instance) = self.instances.remove(id) {
+            self.leave(&instance);
             self.unsaved.insert(id.clone());
         }
     }
 
     /// Changes one instance; a change of more than the time of observation will be written down.
     pub fn edit(&mut self, id: &InstanceId, change: impl FnOnce(&mut Instance)) {
-        if let Some(instance) = self.instances.get_mut(id) {
-            let before = instance.clone();
-            change(instance);
-            if !instance.same_but_for_time(&before) {
-                self.unsaved.insert(id.clone());
-            }
+        let Some(instance) = self.instances.get_mut(id) else { return };
+        let before = instance.clone();
+        change(instance);
+        if !instance.same_but_for_time(&before) {
+            self.unsaved.insert(id.clone());
+        }
+        if (&instance.node, &instance.also_on) != (&before.node, &before.also_on) {
+            let after = instance.clone();
+            self.leave(&before);
+            self.arrive(&after);
         }
     }
 
     /// Takes in a new instance.
     pub fn adopt(&mut self, instance: Instance) {
         self.unsaved.insert(instance.id.clone());
+        self.insert(instance);
+    }
+
+    fn insert(&mut self, instance: Instance) {
+        if let Some(before) = self.instances.remove(&instance.id) {
+            self.leave(&before);
+        }
+        self.arrive(&instance);
         self.instances.insert(instance.id.clone(), instance);
+    }
+
+    fn arrive(&mut self, instance: &Instance) {
+        for node in instance.nodes() {
+            self.on.entry(node.clone()).or_default().insert(instance.id.clone());
+        }
+    }
+
+    fn leave(&mut self, instance: &Instance) {
+        for node in instance.nodes() {
+            if let Some(here) = self.on.get_mut(node) {
+                here.remove(&instance.id);
+                if here.is_empty() {
+                    self.on.remove(node);
+                }
+            }
+        }
     }
 
     /// What must be written down now: each changed instance, `None` for one that went.

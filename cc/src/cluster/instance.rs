@@ -256,6 +256,11 @@ impl Coarse {
 }
 
 impl Instance {
+    /// The nodes that have it: one, or several in dispute.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeName> {
+        std::iter::once(&self.node).chain(&self.also_on)
+    }
+
     /// A new belief: placed on `node`, its launch about to be sent.
     pub fn placed(id: InstanceId, spec: Spec, node: NodeName, now: Timestamp) -> Self {
         Self {

@@ -243,14 +243,8 @@ fn missing(
     now: Timestamp,
     notices: &mut Vec<Notice>,
 ) {
-    let unlisted: Vec<InstanceId> = beliefs
-        .instances
-        .values()
-        .filter(|instance| {
-            (instance.node == *name || instance.also_on.contains(name)) && !listed.contains(&instance.id)
-        })
-        .map(|instance| instance.id.clone())
-        .collect();
+    let unlisted = beliefs.on(name).filter(|instance| !listed.contains(&instance.id));
+    let unlisted: Vec<InstanceId> = unlisted.map(|instance| instance.id.clone()).collect();
     for id in unlisted {
         beliefs.edit(&id, |instance| {
             if instance.node == *name {

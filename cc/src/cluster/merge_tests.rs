@@ -323,6 +323,10 @@ proptest! {
                 prop_assert!(!instance.also_on.contains(&instance.node));
                 prop_assert!(!(instance.claimed && instance.absent.is_some()));
             }
+            for node in ["n1", "n2"].map(name) {
+                let here = beliefs.instances.values().filter(|instance| instance.nodes().any(|other| *other == node));
+                prop_assert!(beliefs.on(&node).eq(here), "what is on {node} is not what the instances say");
+            }
         }
     }
 }
