@@ -58,6 +58,11 @@ fn boto3_groups() {
 }
 
 #[test]
+fn boto3_filters() {
+    life("boto3_filters.py", &[]);
+}
+
+#[test]
 fn boto3_addresses() {
     life("boto3_addresses.py", &[]);
 }

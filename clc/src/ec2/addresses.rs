@@ -84,8 +84,8 @@ impl Filtered for Address {
             "instance-id" => |address| address.associated(|association| &association.instance_id),
             "association-id" => |address| address.associated(|association| &association.association_id),
             "private-ip-address" => |address| address.associated(|association| &association.private_ip),
-            // What addresses of networks of the users' own have.
-            "network-interface-id" | "network-interface-owner-id" => |_| Vec::new(),
+            // What addresses of networks of the users' own, or of a place, have.
+            "network-interface-id" | "network-interface-owner-id" | "network-border-group" => |_| Vec::new(),
             _ => return None,
         };
         Some(values)

@@ -45,12 +45,13 @@ impl Filters {
     /// Reads `Filter.N.Name` and `Filter.N.Value.M` for the noun `T`.
     ///
     /// # Errors
-    /// `MissingParameter`; `InvalidParameterValue` for a name that the noun does not have: to
-    /// ignore it would show, or terminate, more than was asked for.
+    /// `InvalidParameterValue` for a name that the noun does not have, `MissingParameter` for one
+    /// without values: to ignore it would show, or terminate, more than was asked for.
     pub fn parse<T: Filtered>(params: &Params) -> Result<Self, Ec2Error> {
         let mut filters = Vec::new();
         for group in params.groups("Filter") {
-            let name = group.required("Name")?.to_string();
+            // EC2's own words for a filter without a name.
+            let name = group.text("Name").unwrap_or_else(|| "null".to_string());
             if !known::<T>(&name) {
                 let shown: String = name.chars().take(60).collect();
                 return Err(Ec2Error::new(Code::InvalidParameterValue, format!("The filter '{shown}' is invalid")));
@@ -223,6 +224,17 @@ mod tests {
         let pairs: &[(&str, &str)] = &[("Filter.1.Name", "colour"), ("Filter.1.Value.1", "red")];
         let error = Filters::parse::<Thing>(&Params::try_from(pairs).unwrap()).unwrap_err();
         assert!(error.message.starts_with("The filter 'colour' is invalid"), "{error}");
+    }
+
+    #[test]
+    fn a_filter_needs_a_name_and_values_and_an_empty_value_is_one() {
+        let parse = |pairs: &[(&str, &str)]| Filters::parse::<Thing>(&Params::try_from(pairs).unwrap());
+        assert_eq!(parse(&[("Filter.1.Name", "name")]).unwrap_err().code, Code::MissingParameter);
+        let nameless = parse(&[("Filter.1.Value.1", "x")]).unwrap_err();
+        assert_eq!(nameless.message, "The filter 'null' is invalid");
+        let empty = parse(&[("Filter.1.Name", "tag:stage"), ("Filter.1.Value.1", "")]).unwrap();
+        let tagged = |value: &str| Thing("x", vec![Tag { key: "stage".into(), value: value.into() }]);
+        assert!(empty.pass(&tagged("")) && !empty.pass(&tagged("test")) && !empty.pass(&Thing("x", Vec::new())));
     }
 
     #[test]

@@ -26,7 +26,7 @@ pub fn image_id(id: &str) -> Result<String, Ec2Error> {
 /// # Errors
 /// `InvalidInstanceID.Malformed`.
 pub fn instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
-    distinct(params.list("InstanceId"), instance_id)
+    distinct(params.list_given("InstanceId"), instance_id)
 }
 
 /// [`instance_ids`] of at least one.
@@ -34,7 +34,8 @@ pub fn instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
 /// # Errors
 /// `MissingParameter`, `InvalidInstanceID.Malformed`.
 pub fn some_instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
-    distinct(params.required_list("InstanceId")?, instance_id)
+    let ids = instance_ids(params)?;
+    if ids.is_empty() { Err(params.missing("InstanceId")) } else { Ok(ids) }
 }
 
 /// The image ids of a request, `ImageId.N`; none is allowed.
@@ -42,7 +43,7 @@ pub fn some_instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
 /// # Errors
 /// `InvalidAMIID.Malformed`.
 pub fn image_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
-    distinct(params.list("ImageId"), image_id)
+    distinct(params.list_given("ImageId"), image_id)
 }
 
 /// A security group's id, `sg-` and 8 or 17 hexadecimal digits, as the records have it.
@@ -69,7 +70,8 @@ pub fn optional_image_id(params: &Params, name: &str) -> Result<Option<String>, 
     params.optional(name).map(image_id).transpose()
 }
 
-/// The ids in the order given, each once: a client may name one twice, and nobody means it.
+/// The ids in the order given, each once: a client may name one twice, and nobody means it. An empty
+/// one is as malformed as any: without it, the request might ask for everything.
 fn distinct(given: Vec<String>, check: fn(&str) -> Result<String, Ec2Error>) -> Result<Vec<String>, Ec2Error> {
     let mut ids: Vec<String> = Vec::with_capacity(given.len());
     let mut seen = std::collections::HashSet::new();
@@ -111,6 +113,13 @@ mod tests {
         assert_eq!(instance_id("i-1A2B3C4D").unwrap(), "i-1A2B3C4D");
         assert_eq!(instance_id("i-0123456789abcdef0").unwrap(), "i-0123456789abcdef0");
         assert_eq!(image_id("i-1A2B3C4D").unwrap_err().code, Code::InvalidImageIdMalformed);
+    }
+
+    #[test]
+    fn an_empty_id_does_not_mean_everything() {
+        let pairs: &[(&str, &str)] = &[("InstanceId.1", "")];
+        let error = instance_ids(&Params::try_from(pairs).unwrap()).unwrap_err();
+        assert_eq!(error.code, Code::InvalidInstanceIdMalformed);
     }
 
     #[test]

@@ -62,7 +62,6 @@ impl Filtered for KeyPair {
             "key-name" => |key| vec![key.key_name.clone()],
             "fingerprint" => |key| vec![key.key_fingerprint.clone()],
             "key-pair-id" => |key| vec![key.key_pair_id.clone()],
-            "key-type" => |key| vec![key.key_type.name().to_string()],
             _ => return None,
         };
         Some(values)

@@ -1,5 +1,7 @@
 //! Answers in pages: `MaxResults` and `NextToken`.
 
+use std::ops::RangeInclusive;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
@@ -16,12 +18,20 @@ pub struct Page {
 }
 
 impl Page {
-    /// Reads `MaxResults` (5 to 1000, as EC2 has it) and `NextToken`.
+    /// Reads `MaxResults` (5 to 1000, as most actions of EC2 have it) and `NextToken`.
     ///
     /// # Errors
     /// `InvalidParameterValue`, `InvalidNextToken`.
     pub fn parse(params: &Params) -> Result<Self, Ec2Error> {
-        let max_results = params.integer("MaxResults", 5..=1000)?.and_then(|max| usize::try_from(max).ok());
+        Self::within(params, 5..=1000)
+    }
+
+    /// [`Page::parse`] where `MaxResults` has other limits.
+    ///
+    /// # Errors
+    /// As [`Page::parse`].
+    pub fn within(params: &Params, limits: RangeInclusive<i64>) -> Result<Self, Ec2Error> {
+        let max_results = params.integer("MaxResults", limits)?.and_then(|max| usize::try_from(max).ok());
         let after = params.optional("NextToken").map(decode).transpose()?;
         Ok(Self { max_results, after })
     }

@@ -77,11 +77,8 @@ impl Action for DescribeInstanceTypes {
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
         let names = params.list("InstanceType");
-        let page = Page::parse(params)?;
-        if !names.is_empty() && page.max_results.is_some() {
-            let text = "The parameter InstanceType cannot be used with the parameter MaxResults";
-            return Err(Ec2Error::new(Code::InvalidParameterCombination, text));
-        }
+        let page = Page::within(params, 5..=100)?;
+        page.refuse_with("InstanceType", names.is_empty())?;
         Ok(Self {
             names,
             availability: params.boolean("Availability")?.unwrap_or(false),

@@ -54,7 +54,10 @@ impl Filtered for Zone {
         let values: Values<Self> = match name {
             "zone-name" | "zone-id" => |zone| vec![zone.zone_name.clone()],
             "state" => |zone| vec![zone.state.name().to_string()],
-            "region-name" => |zone| vec![zone.region_name.clone()],
+            "region-name" | "group-name" => |zone| vec![zone.region_name.clone()],
+            "message" => |zone| zone.messages.clone(),
+            // No zone is within another, or has another name.
+            "parent-zone-id" | "parent-zone-name" | "group-long-name" => |_| Vec::new(),
             "zone-type" => |_| vec!["availability-zone".to_string()],
             "opt-in-status" => |_| vec!["opt-in-not-required".to_string()],
             _ => return None,
