@@ -2,7 +2,8 @@
 
 mod support;
 
-use ironbark_clc::actions::{quotas, run};
+use ironbark_clc::actions::{addresses, quotas, run};
+use ironbark_clc::ec2::addresses::{AddressRef, AllocateAddress, ReleaseAddress};
 use ironbark_clc::ec2::admin::{DescribeQuotas, ModifyQuotas, QuotaRow};
 use ironbark_clc::ec2::instances::TerminateInstances;
 use ironbark_clc::error::{Code, Ec2Error};
@@ -65,6 +66,23 @@ async fn many_at_once_never_get_more_than_the_quota() {
     let answers = runs.join_all().await;
     assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 10);
     assert_eq!(show(&lab, "admin").await[2].used, 1280);
+}
+
+#[tokio::test]
+async fn addresses_have_their_quota_too() {
+    let lab = Lab::new().await;
+    set(&lab, &[("Addresses", "1")]).await.unwrap();
+    let allocate = async || {
+        let request = AllocateAddress::default();
+        addresses::allocate_address(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await
+    };
+    let first = allocate().await.unwrap().public_ip;
+    let error = allocate().await.unwrap_err();
+    assert_eq!(error.code, Code::AddressLimitExceeded);
+    assert!(error.message.contains("have 1") && error.message.contains("limit is 1"), "{error}");
+    let release = ReleaseAddress { address: AddressRef::Ip(first) };
+    addresses::release_address(lab.cloud.clone(), lab.ctx(), caller("admin"), release).await.unwrap();
+    allocate().await.unwrap();
 }
 
 #[tokio::test]

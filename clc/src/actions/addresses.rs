@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use ironbark_wsdl::{CallError, Context, cc};
 
+use super::quotas::too_much;
 use super::unanswered;
 use crate::cloud::Cloud;
 use crate::clusters::tell;
@@ -25,7 +26,7 @@ use crate::store::{Address, Allocated, Association, Instance};
 /// Takes an address out of the pool.
 ///
 /// # Errors
-/// `InsufficientAddressCapacity` if there is none left; `InvalidAddress.NotFound`,
+/// `AddressLimitExceeded`; `InsufficientAddressCapacity` if there is none left; `InvalidAddress.NotFound`,
 /// `InvalidParameterValue` for one that was asked for and is not there, or not free.
 pub async fn allocate_address(
     cloud: Arc<Cloud>,
@@ -51,9 +52,13 @@ pub async fn allocate_address(
             tags: request.tags.clone(),
         };
         // Another request may be quicker: then the next one.
-        if cloud.store.allocate_address(address.clone()).await? == Allocated::Made {
-            let Address { public_ip, allocation_id, domain, .. } = address;
-            return Ok(AllocateAddressResponse { public_ip, allocation_id, domain });
+        match cloud.store.allocate_address(address.clone()).await? {
+            Allocated::Made => {
+                let Address { public_ip, allocation_id, domain, .. } = address;
+                return Ok(AllocateAddressResponse { public_ip, allocation_id, domain });
+            }
+            Allocated::TooMuch(excess) => return Err(too_much(&excess)),
+            Allocated::Taken => {}
         }
     }
     let text = match &request.address {

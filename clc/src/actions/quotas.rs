@@ -57,9 +57,10 @@ pub(super) fn too_much(excess: &Excess) -> Ec2Error {
         Quantity::Instances => (Code::InstanceLimitExceeded, "instances"),
         Quantity::Cores => (Code::VcpuLimitExceeded, "vCPUs"),
         Quantity::MemoryMb => (Code::InstanceLimitExceeded, "MB of memory"),
+        Quantity::Addresses => (Code::AddressLimitExceeded, "addresses"),
     };
     let text = format!(
-        "You have requested {asked} more {what}, have {used}, and your account's limit is {most}: terminate what you do \
+        "You have requested {asked} more {what}, have {used}, and your account's limit is {most}: give up what you do \
          not need, or ask an administrator of the cloud to raise it"
     );
     Ec2Error::new(code, text)

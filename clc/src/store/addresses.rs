@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, Row, params};
 
+use super::quotas::{Excess, Quantity, excess};
 use super::tags::{add_tags, forget_tags, tags_of};
 use super::{Store, StoreError, is_duplicate};
 use crate::ec2::Tag;
@@ -59,6 +60,8 @@ pub enum Allocated {
     Made,
     /// Somebody has it.
     Taken,
+    /// It would be more than the account may have.
+    TooMuch(Excess),
 }
 
 impl Store {
@@ -68,6 +71,9 @@ impl Store {
     /// [`StoreError`] if it cannot be written.
     pub async fn allocate_address(&self, address: Address) -> Result<Allocated, StoreError> {
         self.write(move |tx| {
+            if let Some(excess) = excess(tx, &address.owner, &[(Quantity::Addresses, 1)])? {
+                return Ok(Allocated::TooMuch(excess));
+            }
             let sql =
                 "INSERT INTO addresses (public_ip, allocation_id, owner, domain, created) VALUES (?1, ?2, ?3, ?4, ?5)";
             let Address { public_ip, allocation_id, owner, domain, created, tags, .. } = address;

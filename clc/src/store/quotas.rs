@@ -8,8 +8,8 @@ use super::{Store, StoreError};
 /// Whose quotas hold for accounts without their own.
 const DEFAULT: &str = "default";
 
-/// What is counted of an account: its instances that have not ended, stopped ones too, since they
-/// can be started again.
+/// What is counted of an account: its addresses, and its instances that have not ended, stopped ones
+/// too, since they can be started again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Quantity {
     /// Instances.
@@ -18,11 +18,13 @@ pub enum Quantity {
     Cores,
     /// Their memory, MB.
     MemoryMb,
+    /// Elastic addresses.
+    Addresses,
 }
 
 impl Quantity {
     /// Every one.
-    pub const ALL: [Quantity; 3] = [Quantity::Instances, Quantity::Cores, Quantity::MemoryMb];
+    pub const ALL: [Quantity; 4] = [Quantity::Instances, Quantity::Cores, Quantity::MemoryMb, Quantity::Addresses];
 
     /// The word in the records and in requests: `memoryMb`.
     pub fn name(self) -> &'static str {
@@ -30,12 +32,17 @@ impl Quantity {
             Quantity::Instances => "instances",
             Quantity::Cores => "cores",
             Quantity::MemoryMb => "memoryMb",
+            Quantity::Addresses => "addresses",
         }
     }
 
     /// How much of it the account has.
     fn used(self, tx: &Connection, account: &str) -> rusqlite::Result<i64> {
         let each = match self {
+            Quantity::Addresses => {
+                let mut count = tx.prepare_cached("SELECT count(*) FROM addresses WHERE owner = ?1")?;
+                return count.query_row([account], |row| row.get(0));
+            }
             Quantity::Instances => "1",
             Quantity::Cores => "coalesce(i.cores, r.cores)",
             Quantity::MemoryMb => "coalesce(i.memory_mb, r.memory_mb)",

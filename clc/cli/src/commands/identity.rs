@@ -139,6 +139,9 @@ pub struct Quotas {
     /// Their memory in MB.
     #[arg(long, value_name = "N")]
     memory_mb: Option<String>,
+    /// Elastic addresses.
+    #[arg(long, value_name = "N")]
+    addresses: Option<String>,
     #[command(flatten)]
     of: Of,
 }
@@ -219,7 +222,12 @@ impl Membership {
 
 impl Quotas {
     fn parameters(self) -> Parameters {
-        let given = [("Instances", self.instances), ("Cores", self.cores), ("MemoryMb", self.memory_mb)];
+        let given = [
+            ("Instances", self.instances),
+            ("Cores", self.cores),
+            ("MemoryMb", self.memory_mb),
+            ("Addresses", self.addresses),
+        ];
         self.of.with(given.into_iter().filter_map(|(name, value)| optional(name, value)).collect())
     }
 }

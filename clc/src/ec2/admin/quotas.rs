@@ -26,7 +26,7 @@ impl Action for DescribeQuotas {
 /// One quota.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QuotaRow {
-    /// `instances`, `cores`, `memoryMb`.
+    /// `instances`, `cores`, `memoryMb`, `addresses`.
     pub quantity: String,
     /// The most; none: as much as there is.
     pub most: Option<u32>,
@@ -93,5 +93,6 @@ fn parameter(quantity: Quantity) -> &'static str {
         Quantity::Instances => "Instances",
         Quantity::Cores => "Cores",
         Quantity::MemoryMb => "MemoryMb",
+        Quantity::Addresses => "Addresses",
     }
 }
