@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use bytes::Bytes;
 use http::{Request, Response, StatusCode};
-use http_body_util::Full;
 use ironbark_tests::talk::{say, told};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::endpoint::Endpoint;
-use ironbark_wsdl::http::{Handler, ServerLimits, serve};
+use ironbark_wsdl::http::{Body, Handler, ServerLimits, serve};
 use ironbark_wsdl::ironbark::{DescribeNode, DescribeNodeResponse, NodeInstance};
 use ironbark_wsdl::marshal::DateTime;
 use ironbark_wsdl::wsse::{Certificate, Identity, Profile, Security};
@@ -45,7 +45,7 @@ pub fn run(directory: &Path, count: &str) -> Result<()> {
     let handler: Handler = Arc::new(move |request: Request<_>| match doors.get(request.uri().path()) {
         Some(door) => door(request),
         None => Box::pin(async {
-            let mut nowhere = Response::new(Full::default());
+            let mut nowhere = Response::new(Body::from(Bytes::new()));
             *nowhere.status_mut() = StatusCode::NOT_FOUND;
             nowhere
         }),

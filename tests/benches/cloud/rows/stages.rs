@@ -118,8 +118,9 @@ async fn accept(_: Arc<()>, _: Context, _: nc::RebootInstance) -> Result<nc::Reb
 async fn over_http(texts: Vec<String>) -> Result<f64> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let url = format!("http://{}{PATH}", listener.local_addr()?);
-    let echo: ironbark_wsdl::http::Handler =
-        Arc::new(|request| Box::pin(async { http::Response::new(http_body_util::Full::new(request.into_body())) }));
+    let echo: ironbark_wsdl::http::Handler = Arc::new(|request| {
+        Box::pin(async { http::Response::new(ironbark_wsdl::http::Body::from(request.into_body())) })
+    });
     let server = tokio::spawn(serve(listener, ServerLimits::default(), echo, std::future::pending()));
     let client = HttpClient::new(Duration::from_secs(3), 1);
     let count = texts.len() as f64;
