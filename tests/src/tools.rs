@@ -73,6 +73,18 @@ pub fn gsoap() -> bool {
     missing.is_none()
 }
 
+/// True if PHP has what a SOAP client needs; otherwise says what is missing.
+pub fn php() -> bool {
+    let modules = Command::new("php").arg("-m").output().map(|output| output.stdout).unwrap_or_default();
+    let modules = String::from_utf8_lossy(&modules).into_owned();
+    let missing =
+        ["soap", "dom", "openssl"].into_iter().find(|needed| !modules.lines().any(|module| module == *needed));
+    if let Some(module) = missing {
+        eprintln!("SKIPPED: no PHP with {module}; ./check installs php-cli, php-soap, php-xml");
+    }
+    missing.is_none()
+}
+
 /// True if the machine's libvirtd answers; otherwise says so.
 pub fn libvirtd() -> bool {
     let answers =

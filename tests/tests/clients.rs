@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use ironbark_tests::tools::{Guest, python, script};
+use ironbark_tests::tools::{Guest, php, python, script};
 use ironbark_tests::{Cloud, Settings};
 use tempfile::TempDir;
 
@@ -85,6 +85,17 @@ fn zeep_with_sha1() {
 #[test]
 fn zeep_with_sha256() {
     life("zeep_life.py", &["sha256"]);
+}
+
+#[test]
+fn php_from_the_wsdl() {
+    if !php() {
+        return;
+    }
+    let (_files, cloud, image) = cloud();
+    let url = cloud.eucarc("EC2_URL");
+    let printed = run(cloud.client("php").arg(script("php_life.php")).args([&url, &image]));
+    assert!(printed.starts_with("ok i-"), "{printed}");
 }
 
 #[test]
