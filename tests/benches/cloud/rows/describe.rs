@@ -17,7 +17,7 @@ use crate::report::Goal::Least;
 use crate::report::{Row, Table};
 
 /// Nobody listens there, so what is in the records stays as it is.
-const NO_CLUSTER: &str = "http://127.0.0.1:9/axis2/services/EucalyptusCC";
+pub const NO_CLUSTER: &str = "http://127.0.0.1:9/axis2/services/EucalyptusCC";
 /// Instances of one reservation.
 const TOGETHER: usize = 20;
 
@@ -64,12 +64,16 @@ async fn measure(plan: &Plan, clc: &Part, user: &Arc<Ec2>, what: &str, form: &st
     Ok(Row::new(name, row))
 }
 
-fn id(number: usize) -> String {
+/// The id of the instance of that number, from 1.
+pub fn id(number: usize) -> String {
     format!("i-{number:08X}")
 }
 
 /// Running instances in the records, as RunInstances and its cluster's reports would have made them.
-async fn fill(path: &Path, count: usize) -> Result<()> {
+///
+/// # Errors
+/// Whatever the store says.
+pub async fn fill(path: &Path, count: usize) -> Result<()> {
     let store = Store::open(&Config::load(&path.join("clc.toml"))?.database())?;
     let account = store.account(USER.to_string()).await?.context("init makes an account")?.id;
     let ids: Vec<String> = (1..=count).map(id).collect();

@@ -7,6 +7,7 @@ mod references;
 mod refresh;
 mod run;
 mod stages;
+mod tags;
 
 use anyhow::Result;
 
@@ -36,6 +37,9 @@ pub async fn all(plan: &Plan) -> Result<Vec<Table>> {
     }
     if plan.wants("describe") {
         tables.push(describe::table(plan).await?);
+    }
+    if plan.wants("tags") {
+        tables.push(tags::table(plan).await?);
     }
     if plan.wants("refresh") {
         tables.push(refresh::table(plan).await?);
