@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Seeds the corpora from recorded envelopes, the vectors, the originals and the contracts; small files, one of a kind.
+"""Seeds the corpora from recorded messages, the vectors, the originals and the contracts; small files, one of a kind.
 
 Run again when captures or vectors are added: it adds, and removes nothing that the fuzzer found.
 """
 
 import hashlib
+import json
 import pathlib
 import re
 
@@ -61,6 +62,22 @@ def samples(contract: str):
             yield f'<n:{name} xmlns:n="{namespace}">{fields(kind)}</n:{name}>'.encode()
 
 
+def door():
+    """Requests at the EC2 API's door: the shortest that was recorded for each action and each way of signing it, and
+    one message of each kind in the contract."""
+    recorded: dict[tuple, list[bytes]] = {}
+    for line in (TESTS / "vectors" / "ec2-clients.jsonl").read_text().splitlines():
+        request = json.loads(line)
+        head = "\n".join([request["request_line"], *(f"{name}: {value}" for name, value in request["headers"])])
+        text = f"{head}\n\n{request['body']}"
+        way = re.findall(r"SignatureVersion=\d|AWS4-HMAC-SHA256|BinarySecurityToken", text)[:1]
+        recorded.setdefault((request["action"], *way), []).append(text.encode())
+    yield from (min(texts, key=len) for texts in recorded.values())
+    for message in samples("ec2.wsdl"):
+        if re.match(rb"<n:[A-Z]\w+(?<!Response) ", message):
+            yield b"POST / HTTP/1.1\nContent-Type: text/xml\n\n" + message
+
+
 for kind, body in captures():
     put("envelope", body)
     put("verifier", body)
@@ -79,3 +96,6 @@ for contract, targets in {
     for message in samples(contract):
         for target in targets:
             put(target, message)
+for request in door():
+    if len(request) <= LARGEST:
+        put("front", request)

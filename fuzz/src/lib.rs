@@ -1,6 +1,8 @@
 //! What must be true of any bytes that a stranger sends: one function a fuzz target, which panics
 //! where it is not. `tests/tests/corpus.rs` includes this file and runs the corpus through it.
 
+mod front;
+
 use std::fmt::Debug;
 use std::sync::{Arc, OnceLock};
 
@@ -10,6 +12,8 @@ use ironbark_wsdl::euca201::dialect;
 use ironbark_wsdl::marshal::{Wire, from_xml, to_xml};
 use ironbark_wsdl::wsse::{Certificate, Expect, Identity, Profile, Security};
 use ironbark_wsdl::{cc, ironbark, nc};
+
+pub use front::front;
 
 /// Any bytes as an envelope: refused with a sentence, or read so that every other reader of what was
 /// read sees the same.

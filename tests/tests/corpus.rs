@@ -38,3 +38,8 @@ fn messages_of_nodes() {
 fn messages_of_clusters() {
     run("cc_messages", fuzz::cc_messages);
 }
+
+#[test]
+fn requests_at_the_door() {
+    run("front", fuzz::front);
+}
