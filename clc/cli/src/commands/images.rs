@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{Call, filters, numbered, optional};
+use super::{Call, accepted, filters, numbered, optional};
 use crate::output::columns;
 use crate::tree::Element;
 
@@ -119,10 +119,6 @@ pub struct Deregister {
 impl Deregister {
     pub fn call(self) -> Call {
         // The answer does not name the image; euca2ools prints the bare word too when asked so.
-        Call {
-            action: "DeregisterImage",
-            parameters: vec![("ImageId".to_string(), self.image)],
-            text: |answer| vec![columns(["RETURN", answer.at("return")])],
-        }
+        Call { action: "DeregisterImage", parameters: vec![("ImageId".to_string(), self.image)], text: accepted }
     }
 }

@@ -7,7 +7,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::{Call, filters, numbered, optional};
+use super::{Call, filters, numbered, optional, tags};
 use crate::connection::Cloud;
 use crate::output::{Form, columns, print};
 use crate::tree::Element;
@@ -187,7 +187,10 @@ fn reservation(answer: &Element) -> Vec<String> {
     });
     let groups = groups.collect::<Vec<_>>().join(", ");
     let mut lines = vec![columns(["RESERVATION", answer.at("reservationId"), answer.at("ownerId"), &groups])];
-    lines.extend(answer.items("instancesSet").map(instance));
+    for item in answer.items("instancesSet") {
+        lines.push(instance(item));
+        lines.extend(tags::lines("instance", item.at("instanceId"), item));
+    }
     lines
 }
 

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::{Call, filters, numbered};
+use super::{Call, accepted, filters, numbered};
 use crate::connection::Cloud;
 use crate::output::{Form, columns, print};
 use crate::tree::Element;
@@ -105,11 +105,7 @@ pub struct Delete {
 
 impl Delete {
     pub fn call(self) -> Call {
-        Call {
-            action: "DeleteKeyPair",
-            parameters: vec![("KeyName".to_string(), self.name)],
-            text: |answer| vec![columns(["RETURN", answer.at("return")])],
-        }
+        Call { action: "DeleteKeyPair", parameters: vec![("KeyName".to_string(), self.name)], text: accepted }
     }
 }
 

@@ -1,10 +1,12 @@
 //! The list of commands, and what they have in common: parameters, one request, one printing.
 
+mod addresses;
 mod admin;
 mod identity;
 mod images;
 mod instances;
 mod keys;
+mod tags;
 mod trace;
 mod zones;
 
@@ -14,7 +16,7 @@ use anyhow::{Context, Result};
 use clap::{CommandFactory, Subcommand};
 
 use crate::connection::{Parameters, Settings};
-use crate::output::{Form, print};
+use crate::output::{Form, columns, print};
 use crate::tree::Element;
 
 /// Every command; names and options as euca2ools 3.4 has them.
@@ -48,6 +50,18 @@ pub enum Command {
     DescribeKeypairs(keys::Describe),
     /// Delete a key pair.
     DeleteKeypair(keys::Delete),
+    /// Tag resources; a tag of the same key is replaced.
+    CreateTags(tags::Change),
+    /// Delete tags of resources.
+    DeleteTags(tags::Change),
+    /// Show tags.
+    DescribeTags(tags::Describe),
+    /// Take an elastic address.
+    AllocateAddress(addresses::Allocate),
+    /// Give an elastic address back.
+    ReleaseAddress(addresses::Release),
+    /// Show elastic addresses.
+    DescribeAddresses(addresses::Describe),
     /// Show availability zones; `verbose` also shows their capacity.
     DescribeAvailabilityZones(zones::Zones),
     /// Show regions.
@@ -93,6 +107,12 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::ImportKeypair(import) => import.call()?,
         Command::DescribeKeypairs(describe) => describe.call()?,
         Command::DeleteKeypair(delete) => delete.call(),
+        Command::CreateTags(change) => change.create()?,
+        Command::DeleteTags(change) => change.delete()?,
+        Command::DescribeTags(describe) => describe.call()?,
+        Command::AllocateAddress(allocate) => allocate.call(),
+        Command::ReleaseAddress(release) => release.call(),
+        Command::DescribeAddresses(describe) => describe.call()?,
         Command::DescribeAvailabilityZones(zones) => zones.call()?,
         Command::DescribeRegions(regions) => regions.call(),
         Command::DescribeInstanceTypes(types) => types.call(),
@@ -134,6 +154,11 @@ fn filters(given: &[String]) -> Result<Parameters> {
 /// The parameter, if there is a value for it.
 fn optional(name: &str, value: Option<String>) -> Option<(String, String)> {
     value.map(|value| (name.to_string(), value))
+}
+
+/// What is printed of an answer that only says yes.
+fn accepted(answer: &Element) -> Vec<String> {
+    vec![columns(["RETURN", answer.at("return")])]
 }
 
 fn links(directory: &std::path::Path) -> Result<()> {

@@ -1,0 +1,73 @@
+//! Commands about elastic addresses.
+
+use anyhow::Result;
+use clap::Args;
+
+use super::{Call, accepted, filters, numbered, optional, tags};
+use crate::output::columns;
+use crate::tree::Element;
+
+#[derive(Args)]
+pub struct Allocate {
+    /// `standard` or `vpc`.
+    #[arg(short, long)]
+    domain: Option<String>,
+}
+
+impl Allocate {
+    pub fn call(self) -> Call {
+        let text = |answer: &Element| {
+            let cells = ["ADDRESS", answer.at("publicIp"), answer.at("domain"), answer.at("allocationId")];
+            vec![columns(cells).trim_end().to_string()]
+        };
+        Call { action: "AllocateAddress", parameters: optional("Domain", self.domain).into_iter().collect(), text }
+    }
+}
+
+#[derive(Args)]
+pub struct Release {
+    /// The address.
+    #[arg(required_unless_present = "allocation_id", conflicts_with = "allocation_id")]
+    address: Option<String>,
+    /// Its allocation id, `eipalloc-...`, instead.
+    #[arg(short, long)]
+    allocation_id: Option<String>,
+}
+
+impl Release {
+    pub fn call(self) -> Call {
+        let mut parameters = Vec::from_iter(optional("PublicIp", self.address));
+        parameters.extend(optional("AllocationId", self.allocation_id));
+        Call { action: "ReleaseAddress", parameters, text: accepted }
+    }
+}
+
+#[derive(Args)]
+pub struct Describe {
+    /// Only these: addresses, or allocation ids (`eipalloc-...`).
+    addresses: Vec<String>,
+    /// Only what fits; several of one name are alternatives.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+}
+
+impl Describe {
+    pub fn call(self) -> Result<Call> {
+        let (ids, addresses): (Vec<_>, Vec<_>) =
+            self.addresses.into_iter().partition(|given| given.starts_with("eipalloc-"));
+        let mut parameters = numbered("PublicIp", addresses);
+        parameters.extend(numbered("AllocationId", ids));
+        parameters.extend(filters(&self.filters)?);
+        let text = |answer: &Element| answer.items("addressesSet").flat_map(address).collect();
+        Ok(Call { action: "DescribeAddresses", parameters, text })
+    }
+}
+
+/// An ADDRESS line and its TAG lines.
+fn address(address: &Element) -> Vec<String> {
+    let names = ["publicIp", "instanceId", "domain", "allocationId", "associationId"];
+    let line = columns(std::iter::once("ADDRESS").chain(names.map(|name| address.at(name))));
+    let mut lines = vec![line.trim_end().to_string()];
+    lines.extend(tags::lines("elastic-ip", address.at("allocationId"), address));
+    lines
+}
