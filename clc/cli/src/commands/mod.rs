@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admin;
+mod groups;
 mod identity;
 mod images;
 mod instances;
@@ -56,6 +57,18 @@ pub enum Command {
     DeleteTags(tags::Change),
     /// Show tags.
     DescribeTags(tags::Describe),
+    /// Make a security group.
+    #[command(alias = "add-group")]
+    CreateGroup(groups::Create),
+    /// Delete a security group.
+    DeleteGroup(groups::Delete),
+    /// Show security groups and their rules.
+    #[command(alias = "describe-group")]
+    DescribeGroups(groups::Describe),
+    /// Add a rule to a security group.
+    Authorize(groups::Rule),
+    /// Take a rule from a security group.
+    Revoke(groups::Rule),
     /// Take an elastic address.
     AllocateAddress(addresses::Allocate),
     /// Give an elastic address back.
@@ -110,6 +123,11 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::CreateTags(change) => change.create()?,
         Command::DeleteTags(change) => change.delete()?,
         Command::DescribeTags(describe) => describe.call()?,
+        Command::CreateGroup(create) => return create.run(&settings.cloud()?, form).await,
+        Command::DeleteGroup(delete) => delete.call(),
+        Command::DescribeGroups(describe) => describe.call()?,
+        Command::Authorize(rule) => rule.authorize()?,
+        Command::Revoke(rule) => rule.revoke()?,
         Command::AllocateAddress(allocate) => allocate.call(),
         Command::ReleaseAddress(release) => release.call(),
         Command::DescribeAddresses(describe) => describe.call()?,
