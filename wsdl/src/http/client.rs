@@ -21,6 +21,10 @@ use crate::fault::CallError;
 /// Answers of the 100 kind before the real one; HTTP knows four of them.
 const INFORMATIONAL: usize = 16;
 
+/// Bytes read from a peer at a time. What has been read is understood before anything else happens, so a peer
+/// that prattles must not hand over hundreds of kilobytes of it at once.
+const READ: usize = 16 * 1024;
+
 /// A client that keeps connections for the next call. Idle ones go after 5 s, long before our
 /// servers (30 s) would close them, so that a request is hardly ever written to a dying
 /// connection.
@@ -39,6 +43,7 @@ impl HttpClient {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(5))
             .pool_max_idle_per_host(idle)
+            .http1_read_buf_exact_size(READ)
             .build(connector);
         Self(client)
     }
