@@ -43,6 +43,46 @@ impl Release {
 }
 
 #[derive(Args)]
+pub struct Associate {
+    /// The address.
+    #[arg(required_unless_present = "allocation_id", conflicts_with = "allocation_id")]
+    address: Option<String>,
+    /// Its allocation id, `eipalloc-...`, instead.
+    #[arg(short, long)]
+    allocation_id: Option<String>,
+    /// The instance that gets it.
+    #[arg(short, long)]
+    instance: String,
+}
+
+impl Associate {
+    pub fn call(self) -> Call {
+        let mut parameters = vec![("InstanceId".to_string(), self.instance)];
+        parameters.extend(optional("PublicIp", self.address));
+        parameters.extend(optional("AllocationId", self.allocation_id));
+        Call { action: "AssociateAddress", parameters, text: accepted }
+    }
+}
+
+#[derive(Args)]
+pub struct Disassociate {
+    /// The address.
+    #[arg(required_unless_present = "association_id", conflicts_with = "association_id")]
+    address: Option<String>,
+    /// Its association's id, `eipassoc-...`, instead.
+    #[arg(short, long)]
+    association_id: Option<String>,
+}
+
+impl Disassociate {
+    pub fn call(self) -> Call {
+        let mut parameters = Vec::from_iter(optional("PublicIp", self.address));
+        parameters.extend(optional("AssociationId", self.association_id));
+        Call { action: "DisassociateAddress", parameters, text: accepted }
+    }
+}
+
+#[derive(Args)]
 pub struct Describe {
     /// Only these: addresses, or allocation ids (`eipalloc-...`).
     addresses: Vec<String>,

@@ -7,6 +7,7 @@ mod identity;
 mod images;
 mod instances;
 mod keys;
+mod status;
 mod tags;
 mod trace;
 mod zones;
@@ -37,6 +38,16 @@ pub enum Command {
     StartInstances(instances::Ids),
     /// Show what an instance wrote to its console.
     GetConsoleOutput(instances::Console),
+    /// Show what an instance left for its owner, sealed with the key pair it was started with.
+    GetPasswordData(status::Password),
+    /// Show how instances are, as the cloud sees them from outside.
+    DescribeInstanceStatus(status::Describe),
+    /// Wish instances to be monitored.
+    MonitorInstances(status::Monitoring),
+    /// Wish them not to be.
+    UnmonitorInstances(status::Monitoring),
+    /// Show what the account may have.
+    DescribeAccountAttributes(status::AccountAttributes),
     /// Register an image, kernel or ramdisk by its URL.
     Register(images::Register),
     /// Show images.
@@ -73,6 +84,10 @@ pub enum Command {
     AllocateAddress(addresses::Allocate),
     /// Give an elastic address back.
     ReleaseAddress(addresses::Release),
+    /// Put an elastic address on an instance.
+    AssociateAddress(addresses::Associate),
+    /// Take an elastic address from its instance.
+    DisassociateAddress(addresses::Disassociate),
     /// Show elastic addresses.
     DescribeAddresses(addresses::Describe),
     /// Show availability zones; `verbose` also shows their capacity.
@@ -113,6 +128,11 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::StartInstances(ids) => ids.start(),
         Command::StopInstances(stop) => stop.call(),
         Command::GetConsoleOutput(console) => return console.run(&settings.cloud()?, form).await,
+        Command::GetPasswordData(password) => password.call(),
+        Command::DescribeInstanceStatus(describe) => describe.call()?,
+        Command::MonitorInstances(monitoring) => monitoring.on(),
+        Command::UnmonitorInstances(monitoring) => monitoring.off(),
+        Command::DescribeAccountAttributes(attributes) => attributes.call(),
         Command::Register(register) => register.call(),
         Command::DescribeImages(describe) => describe.call()?,
         Command::Deregister(deregister) => deregister.call(),
@@ -130,6 +150,8 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::Revoke(rule) => rule.revoke()?,
         Command::AllocateAddress(allocate) => allocate.call(),
         Command::ReleaseAddress(release) => release.call(),
+        Command::AssociateAddress(associate) => associate.call(),
+        Command::DisassociateAddress(disassociate) => disassociate.call(),
         Command::DescribeAddresses(describe) => describe.call()?,
         Command::DescribeAvailabilityZones(zones) => zones.call()?,
         Command::DescribeRegions(regions) => regions.call(),
