@@ -2,6 +2,7 @@
 
 mod addresses;
 mod admin;
+mod attributes;
 mod groups;
 mod identity;
 mod images;
@@ -42,6 +43,10 @@ pub enum Command {
     GetPasswordData(status::Password),
     /// Show how instances are, as the cloud sees them from outside.
     DescribeInstanceStatus(status::Describe),
+    /// Show one attribute of an instance.
+    DescribeInstanceAttribute(attributes::Describe),
+    /// Change one attribute of an instance.
+    ModifyInstanceAttribute(attributes::Modify),
     /// Wish instances to be monitored.
     MonitorInstances(status::Monitoring),
     /// Wish them not to be.
@@ -130,6 +135,8 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::GetConsoleOutput(console) => return console.run(&settings.cloud()?, form).await,
         Command::GetPasswordData(password) => password.call(),
         Command::DescribeInstanceStatus(describe) => describe.call()?,
+        Command::DescribeInstanceAttribute(describe) => describe.call(),
+        Command::ModifyInstanceAttribute(modify) => modify.call()?,
         Command::MonitorInstances(monitoring) => monitoring.on(),
         Command::UnmonitorInstances(monitoring) => monitoring.off(),
         Command::DescribeAccountAttributes(attributes) => attributes.call(),
