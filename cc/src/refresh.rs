@@ -211,7 +211,7 @@ async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
 async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
     let now = cluster.clock.now();
     let doubtful: Vec<(InstanceId, Spec)> = cluster.read(|beliefs| {
-        let here = beliefs.instances.values().filter(|instance| instance.node == link.name);
+        let here = beliefs.on(&link.name).filter(|instance| instance.node == link.name);
         here.filter(|i| i.sent_again(now) && i.spec.urls.is_some()).map(|i| (i.id.clone(), i.spec.clone())).collect()
     });
     for (id, spec) in doubtful {

@@ -347,8 +347,9 @@ impl Store {
         let entry = |record: Option<&Record>, id: &InstanceId| vec![Entry::of(id.as_str(), record)];
         let saved = self.ledger.write(entry(Some(record), &record.id)).wait().await;
         if saved.is_err() {
-            // The ledger keeps what it could not write, for later; this is taken back by what is handed in after it.
-            drop(self.ledger.write(entry(before, &record.id)));
+            // The ledger keeps what it could not write, for later, and another's write may have taken it along by now:
+            // it is taken back by what is handed in after it, now if the disk lets us and else with the next write.
+            let _ = self.ledger.write(entry(before, &record.id)).wait().await;
         }
         Ok(saved?)
     }

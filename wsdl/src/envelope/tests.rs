@@ -1,3 +1,5 @@
+//! What an envelope is read as, and what is refused of it.
+
 use super::*;
 use crate::fault::FaultCode;
 

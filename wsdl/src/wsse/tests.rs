@@ -1,3 +1,5 @@
+//! What is signed, what is believed, and every attack that must fail.
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use jiff::{SignedDuration, Timestamp};
