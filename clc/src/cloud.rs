@@ -10,9 +10,10 @@ use jiff::SignedDuration;
 use tokio::sync::Notify;
 
 use crate::clusters::{Clusters, Connect};
+use crate::front::Caller;
 use crate::pool::Pool;
 use crate::refresh::Watch;
-use crate::store::{Store, StoreError};
+use crate::store::{Deed, Store, StoreError};
 use crate::upkeep::RequestLog;
 
 /// The tier's name in traces.
@@ -69,6 +70,7 @@ impl Cloud {
         clock: Clock,
         connect: Connect,
     ) -> Result<Arc<Self>, StoreError> {
+        store.requests_interrupted(clock.now().as_microsecond()).await?;
         let clusters = Clusters::new(connect);
         for cluster in store.clusters().await? {
             let name = cluster.name.clone();
@@ -97,6 +99,11 @@ impl Cloud {
     /// What ended before this moment is not shown any more.
     pub fn shown_since(&self) -> i64 {
         (self.clock.now() - SHOWN_AFTER_END).as_microsecond()
+    }
+
+    /// A request that does something with instances, for their history.
+    pub(crate) fn deed(&self, ctx: &Context, caller: &Caller, action: &'static str) -> Deed {
+        Deed { request_id: ctx.request.to_string(), by: caller.to_string(), action, at: self.now() }
     }
 
     /// A context for work that the cloud goes on with after the answer, under the request that

@@ -2,8 +2,8 @@
 //! function in `actions`, and a line here.
 
 use crate::actions::{
-    account, accounts, addresses, admin, attributes, console, credentials, image_attributes, images, instances, keys,
-    quotas, run, security_groups, status, tags, trace, users, zones,
+    account, accounts, addresses, admin, attributes, console, credentials, history, image_attributes, images,
+    instances, keys, quotas, run, security_groups, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -99,4 +99,5 @@ pub fn actions() -> Actions<Cloud> {
         .on(credentials::update_signing_certificate)
         .on(credentials::delete_signing_certificate)
         .on(trace::describe_trace)
+        .on(history::describe_instance_history)
 }

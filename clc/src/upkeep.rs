@@ -20,6 +20,9 @@ const KEEP_REQUESTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long ended instances are kept: an hour to be shown, and 24 more so that a client token still
 /// finds its reservation (EC2's rule).
 const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(25);
+/// How long the history of an instance is kept after the last that it tells: a week longer than the
+/// instance's own record.
+const KEEP_HISTORY: SignedDuration = SignedDuration::from_hours(25 + 7 * 24);
 /// How often it is looked for what is to be forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -98,6 +101,10 @@ async fn tidy(cloud: &Cloud) {
             Ok(0) => {}
             Ok(forgotten) => tracing::info!(event = "upkeep.forgotten", instances = forgotten),
             Err(error) => tracing::error!(event = "upkeep.forget", error = with_causes(&error)),
+        }
+        let last_before = (cloud.clock.now() - KEEP_HISTORY).as_microsecond();
+        if let Err(error) = cloud.store.forget_history(last_before).await {
+            tracing::error!(event = "upkeep.forget", error = with_causes(&error));
         }
         tokio::time::sleep(TIDY_EVERY).await;
     }

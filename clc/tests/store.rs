@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use ironbark_clc::ec2::instances::Group;
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
 use ironbark_clc::store::{
-    Attributes, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
+    Attributes, Deed, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
 };
 use support::ADMIN;
 use tokio::task::JoinSet;
@@ -58,8 +58,13 @@ fn launch(number: u32) -> Launch {
         attributes: Attributes::default(),
         instance_ids: vec![format!("i-{number:08X}")],
         tags: Vec::new(),
+        by: "admin/admin".into(),
         digest: "d".into(),
     }
+}
+
+fn deed(at: i64) -> Deed {
+    Deed { request_id: "q".into(), by: "admin/admin".into(), action: "Act", at }
 }
 
 fn scope() -> Scope {
@@ -179,7 +184,7 @@ async fn of_many_wishes_at_once_each_is_decided_on_what_is_there() {
     for number in 0..100 {
         let (store, id) = (store.clone(), id.clone());
         let act = if number == 50 { Act::Terminate } else { Act::Stop };
-        wishes.spawn(async move { store.act(act, scope(), vec![id], false, "q".into(), 7).await.unwrap() });
+        wishes.spawn(async move { store.act(act, scope(), vec![id], false, deed(7)).await.unwrap() });
     }
     let results = wishes.join_all().await;
     let instance = store.instance(scope(), id).await.unwrap().unwrap();

@@ -19,9 +19,9 @@ use crate::ec2::addresses::{
 };
 use crate::ec2::instances::InstanceState;
 use crate::error::{Code, Ec2Error};
-use crate::front::Caller;
+use crate::front::{Action, Caller};
 use crate::ids;
-use crate::store::{Address, Allocated, Association, Instance};
+use crate::store::{Address, Allocated, Association, Deed, Instance};
 
 /// Takes an address out of the pool.
 ///
@@ -82,10 +82,13 @@ pub async fn release_address(
     caller: Caller,
     request: ReleaseAddress,
 ) -> Result<Done, Ec2Error> {
+    let deed = cloud.deed(&ctx, &caller, ReleaseAddress::NAME);
     let address = cloud.store.address(caller.account, request.address.clone()).await?;
     let address = address.ok_or_else(|| request.address.not_found())?;
     match &address.association {
-        Some(association) if association.ended => take_off(&cloud, &ctx, &address.public_ip, association).await?,
+        Some(association) if association.ended => {
+            take_off(&cloud, &ctx, &address.public_ip, association, &deed).await?
+        }
         Some(_) | None => {}
     }
     if cloud.store.release_address(address.allocation_id).await? {
@@ -128,6 +131,7 @@ pub async fn associate_address(
     let instance = instance.ok_or_else(|| Ec2Error::no_instance(&id))?;
     check_ability(&cloud, &ctx, &instance.cluster).await?;
     let private_ip = own_address(&instance)?;
+    let deed = cloud.deed(&ctx, &caller, AssociateAddress::NAME);
     let association = match address.association.clone().filter(|there| !there.ended) {
         // Told again: the answer to the first may have been lost.
         Some(there) if there.instance_id == id => there,
@@ -139,7 +143,7 @@ pub async fn associate_address(
             return Err(Ec2Error::new(Code::AlreadyAssociated, text));
         }
         Some(_) | None => {
-            make_room(&cloud, &ctx, &caller.account, &address, &id).await?;
+            make_room(&cloud, &ctx, &address, &id, &deed).await?;
             let association = Association {
                 id: ids::association_id(),
                 instance_id: id,
@@ -147,7 +151,7 @@ pub async fn associate_address(
                 private_ip,
                 ended: false,
             };
-            if !cloud.store.associate(address.public_ip.clone(), association.clone()).await? {
+            if !cloud.store.associate(address.public_ip.clone(), association.clone(), deed.clone()).await? {
                 let text = format!(
                     "The address '{}' was changed by another request meanwhile; look, then try again",
                     address.public_ip
@@ -157,7 +161,10 @@ pub async fn associate_address(
             association
         }
     };
-    put_on(&cloud, &ctx, &address.public_ip, &association).await?;
+    let result = put_on(&cloud, &ctx, &address.public_ip, &association).await;
+    let words = result.as_ref().map_or_else(|error| format!("failed: {}", error.message), |()| "done".to_string());
+    cloud.store.request_ended(deed.request_id, vec![association.instance_id], words, cloud.now()).await?;
+    result?;
     Ok(AssociateAddressResponse { association_id: association.id })
 }
 
@@ -171,10 +178,11 @@ pub async fn disassociate_address(
     caller: Caller,
     request: DisassociateAddress,
 ) -> Result<Done, Ec2Error> {
+    let deed = cloud.deed(&ctx, &caller, DisassociateAddress::NAME);
     let address = cloud.store.address(caller.account, request.address.clone()).await?;
     let address = address.ok_or_else(|| request.address.not_found())?;
     if let Some(association) = &address.association {
-        take_off(&cloud, &ctx, &address.public_ip, association).await?;
+        take_off(&cloud, &ctx, &address.public_ip, association, &deed).await?;
     }
     Ok(Done)
 }
@@ -210,14 +218,14 @@ async fn check_ability(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<()
 async fn make_room(
     cloud: &Cloud,
     ctx: &Context,
-    account: &str,
     address: &Address,
     instance_id: &str,
+    deed: &Deed,
 ) -> Result<(), Ec2Error> {
-    for other in cloud.store.addresses(Some(account.to_string())).await? {
+    for other in cloud.store.addresses(Some(address.owner.clone())).await? {
         let Some(there) = &other.association else { continue };
         if other.public_ip == address.public_ip || there.instance_id == instance_id {
-            take_off(cloud, ctx, &other.public_ip, there).await?;
+            take_off(cloud, ctx, &other.public_ip, there, deed).await?;
         }
     }
     Ok(())
@@ -232,13 +240,13 @@ async fn put_on(cloud: &Cloud, ctx: &Context, public_ip: &str, association: &Ass
     match tell(&cloud.clusters, ctx, cluster, message, public_ip).await {
         Ok(_) => Ok(()),
         Err(CallError::Declined { reason }) => {
-            cloud.store.disassociate(id.clone()).await?;
+            cloud.store.disassociate(id.clone(), None).await?;
             let text = format!("Zone {cluster} refused the address '{public_ip}': {reason}");
             Err(Ec2Error::new(Code::UnsupportedOperation, text))
         }
         Err(error) => {
             if matches!(error, CallError::Unreachable { .. }) {
-                cloud.store.disassociate(id.clone()).await?;
+                cloud.store.disassociate(id.clone(), None).await?;
             }
             Err(unanswered(cluster, error))
         }
@@ -247,7 +255,13 @@ async fn put_on(cloud: &Cloud, ctx: &Context, public_ip: &str, association: &Ass
 
 /// Tells the cluster, then forgets the association. A cluster that has no such thing any more (its
 /// refusal), or that is not there any more, has nothing to undo.
-async fn take_off(cloud: &Cloud, ctx: &Context, public_ip: &str, association: &Association) -> Result<(), Ec2Error> {
+async fn take_off(
+    cloud: &Cloud,
+    ctx: &Context,
+    public_ip: &str,
+    association: &Association,
+    deed: &Deed,
+) -> Result<(), Ec2Error> {
     let Association { id, cluster, private_ip, .. } = association;
     if cloud.clusters.known(cluster).is_some() {
         let message = cc::UnassignAddress {
@@ -260,5 +274,5 @@ async fn take_off(cloud: &Cloud, ctx: &Context, public_ip: &str, association: &A
             Err(error) => return Err(unanswered(cluster, error)),
         }
     }
-    Ok(cloud.store.disassociate(id.clone()).await?)
+    Ok(cloud.store.disassociate(id.clone(), Some(deed.clone())).await?)
 }

@@ -16,10 +16,10 @@ use crate::ec2::attributes::{
 use crate::ec2::instances::InstanceState;
 use crate::ec2::monitoring::{MonitorInstances, Monitorings, UnmonitorInstances};
 use crate::error::{Code, Ec2Error};
-use crate::front::Caller;
+use crate::front::{Action, Caller};
 use crate::ids;
 use crate::lifecycle::Act;
-use crate::store::{Attributes, Instance, Refused, Reservation, Resized};
+use crate::store::{Attributes, Deed, Instance, Refused, Reservation, Resized};
 use crate::types::size;
 
 /// One attribute of one instance.
@@ -62,23 +62,27 @@ pub async fn describe_instance_attribute(
 /// only; `UnsupportedOperation` for what cannot be changed here.
 pub async fn modify_instance_attribute(
     cloud: Arc<Cloud>,
-    _: Context,
+    ctx: Context,
     caller: Caller,
     request: ModifyInstanceAttribute,
 ) -> Result<Done, Ec2Error> {
     let (of, instance) = owned(&cloud, &caller, &request.instance_id).await?;
+    let deed = cloud.deed(&ctx, &caller, ModifyInstanceAttribute::NAME);
     match request.change {
         AttributeChange::DisableApiTermination(protected) => {
-            set(&cloud, &caller, instance, move |set| set.disable_api_termination = protected).await
+            let detail = format!("disableApiTermination = {protected}");
+            set(&cloud, &caller, instance, (deed, detail), move |set| set.disable_api_termination = protected).await
         }
         AttributeChange::DisableApiStop(protected) => {
-            set(&cloud, &caller, instance, move |set| set.disable_api_stop = protected).await
+            let detail = format!("disableApiStop = {protected}");
+            set(&cloud, &caller, instance, (deed, detail), move |set| set.disable_api_stop = protected).await
         }
         AttributeChange::InstanceInitiatedShutdownBehavior(behavior) => {
-            set(&cloud, &caller, instance, move |set| set.shutdown_behavior = behavior).await
+            let detail = format!("instanceInitiatedShutdownBehavior = {}", behavior.name());
+            set(&cloud, &caller, instance, (deed, detail), move |set| set.shutdown_behavior = behavior).await
         }
         AttributeChange::InstanceType(name) if name == type_name(&of, &instance) => Ok(Done),
-        AttributeChange::InstanceType(name) => resize(&cloud, &caller, instance, &name).await,
+        AttributeChange::InstanceType(name) => resize(&cloud, &caller, instance, &name, deed).await,
         AttributeChange::Kernel(id) => launched(&instance, "kernel", is(&id, of.kernel.as_ref())),
         AttributeChange::Ramdisk(id) => launched(&instance, "ramdisk", is(&id, of.ramdisk.as_ref())),
         AttributeChange::UserData(bytes) => launched(&instance, "userData", bytes == of.user_data),
@@ -129,11 +133,12 @@ pub async fn reset_instance_attribute(
 /// `InvalidInstanceID.NotFound`; then none is.
 pub async fn monitor_instances(
     cloud: Arc<Cloud>,
-    _: Context,
+    ctx: Context,
     caller: Caller,
     request: MonitorInstances,
 ) -> Result<Monitorings, Ec2Error> {
-    monitor(&cloud, caller, request.instance_ids, true).await
+    let deed = cloud.deed(&ctx, &caller, MonitorInstances::NAME);
+    monitor(&cloud, caller, request.instance_ids, true, deed).await
 }
 
 /// Wishes instances not to be monitored.
@@ -142,15 +147,23 @@ pub async fn monitor_instances(
 /// As [`monitor_instances`].
 pub async fn unmonitor_instances(
     cloud: Arc<Cloud>,
-    _: Context,
+    ctx: Context,
     caller: Caller,
     request: UnmonitorInstances,
 ) -> Result<Monitorings, Ec2Error> {
-    monitor(&cloud, caller, request.instance_ids, false).await
+    let deed = cloud.deed(&ctx, &caller, UnmonitorInstances::NAME);
+    monitor(&cloud, caller, request.instance_ids, false, deed).await
 }
 
-async fn monitor(cloud: &Cloud, caller: Caller, ids: Vec<String>, on: bool) -> Result<Monitorings, Ec2Error> {
-    let done = cloud.store.set_attributes(caller.scope(), canonical(ids), move |set| set.monitored = on).await?;
+async fn monitor(
+    cloud: &Cloud,
+    caller: Caller,
+    ids: Vec<String>,
+    on: bool,
+    deed: Deed,
+) -> Result<Monitorings, Ec2Error> {
+    let set = move |set: &mut Attributes| set.monitored = on;
+    let done = cloud.store.set_attributes(caller.scope(), canonical(ids), (deed, None), set).await?;
     // Nothing but an id that is not there is refused, whatever the act.
     let instances = done.map_err(|refused| refusal(Act::Reboot, refused))?;
     Ok(Monitorings(instances.into_iter().map(|instance| (instance.id, instance.attributes.monitored)).collect()))
@@ -169,9 +182,10 @@ async fn set(
     cloud: &Cloud,
     caller: &Caller,
     instance: Instance,
+    (deed, detail): (Deed, String),
     change: impl Fn(&mut Attributes) + Send + 'static,
 ) -> Result<Done, Ec2Error> {
-    let done = cloud.store.set_attributes(caller.scope(), vec![instance.id], change).await?;
+    let done = cloud.store.set_attributes(caller.scope(), vec![instance.id], (deed, Some(detail)), change).await?;
     done.map(|_| Done).map_err(|refused| refusal(Act::Reboot, refused))
 }
 
@@ -180,14 +194,14 @@ fn type_name<'a>(of: &'a Reservation, instance: &'a Instance) -> &'a str {
 }
 
 /// A stopped instance comes back with the memory and the cores of the new type; its disk stays.
-async fn resize(cloud: &Cloud, caller: &Caller, instance: Instance, name: &str) -> Result<Done, Ec2Error> {
+async fn resize(cloud: &Cloud, caller: &Caller, instance: Instance, name: &str, deed: Deed) -> Result<Done, Ec2Error> {
     let Some(size) = size(name) else {
         let shown: String = name.chars().take(60).collect();
         let text = format!("Invalid value '{shown}' for InstanceType.");
         return Err(Ec2Error::new(Code::InvalidInstanceAttributeValue, text));
     };
     let to = Resized { type_name: size.name.to_string(), memory_mb: size.memory_mb, cores: size.cores };
-    match cloud.store.resize(caller.scope(), instance.id, to).await? {
+    match cloud.store.resize(caller.scope(), instance.id, to, deed).await? {
         Ok(()) => Ok(Done),
         Err(Refused::State(id, _)) => Err(not_stopped(&id)),
         Err(refused) => Err(refusal(Act::Start, refused)),

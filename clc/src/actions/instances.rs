@@ -20,10 +20,10 @@ use crate::ec2::instances::{
     StopInstances, TerminateInstances,
 };
 use crate::error::{Code, Ec2Error};
-use crate::front::Caller;
+use crate::front::{Action, Caller};
 use crate::ids;
 use crate::lifecycle::Act;
-use crate::store::{Change, Instance, Refused, Reservation, Scope};
+use crate::store::{Change, Instance, Refused, Reservation, Scope, StoreError};
 
 /// The account's instances; for administrators of the cloud also others', named or by `verbose`.
 ///
@@ -75,21 +75,47 @@ pub async fn reboot_instances(
     request: RebootInstances,
 ) -> Result<Done, Ec2Error> {
     let changes = act(&cloud, &ctx, caller, Act::Reboot, request.instance_ids, false).await?;
-    let mut by_cluster: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let mut by_cluster: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
     for Change { instance, .. } in changes {
-        by_cluster.entry(instance.cluster).or_default().push(instance.id);
+        by_cluster.entry(instance.cluster.clone()).or_default().push(instance);
     }
     let mut calls = JoinSet::new();
-    for (cluster, instance_ids) in by_cluster {
+    for (cluster, instances) in by_cluster {
         let (cloud, ctx) = (cloud.clone(), ctx.clone());
         calls.spawn(async move {
+            let instance_ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
             let detail = instance_ids.join(" ");
             let message = cc::RebootInstances { instance_ids, ..cc::RebootInstances::default() };
-            let result = tell(&cloud.clusters, &ctx, &cluster, message, &detail).await;
-            (cluster, result.map(drop))
+            let result = tell(&cloud.clusters, &ctx, &cluster, message, &detail).await.map(drop);
+            let noted = note_reboot(&cloud, &ctx, &instances, &result).await;
+            noted.map(|()| (cluster, result))
         });
     }
-    reboot_outcome(calls.join_all().await)
+    let results: Result<Vec<_>, StoreError> = calls.join_all().await.into_iter().collect();
+    reboot_outcome(results?)
+}
+
+/// Writes down the ends that no report will tell: what certainly did not happen, and what a node of
+/// 2.0.1, which counts no boots, has accepted.
+async fn note_reboot(
+    cloud: &Cloud,
+    ctx: &Context,
+    instances: &[Instance],
+    result: &Result<(), CallError>,
+) -> Result<(), StoreError> {
+    let (uncounted, words) = match result {
+        Ok(()) => (true, "accepted; its node does not tell how reboots go".to_string()),
+        Err(CallError::Unreachable { reason }) => (false, format!("not sent: {reason}")),
+        // Of several, the reports tell which were rebooted.
+        Err(CallError::Declined { reason }) if instances.len() == 1 => (false, format!("refused: {reason}")),
+        Err(CallError::Declined { .. } | CallError::TimedOut { .. } | CallError::Fault { .. }) => return Ok(()),
+    };
+    let ended = instances.iter().filter(|instance| !uncounted || instance.boot_count.is_none());
+    let ended: Vec<String> = ended.map(|instance| instance.id.clone()).collect();
+    if ended.is_empty() {
+        return Ok(());
+    }
+    cloud.store.request_ended(ctx.request.to_string(), ended, words, cloud.now()).await
 }
 
 /// One answer from those of the clusters. If some instance was rebooted, a status that makes
@@ -168,8 +194,14 @@ async fn act(
     force: bool,
 ) -> Result<Vec<Change>, Ec2Error> {
     let ids = canonical(instance_ids);
-    let request_id = ctx.request.to_string();
-    let result = cloud.store.act(act, caller.scope(), ids, force, request_id, cloud.now()).await?;
+    let action = match act {
+        Act::Reboot => RebootInstances::NAME,
+        Act::Stop => StopInstances::NAME,
+        Act::Start => StartInstances::NAME,
+        Act::Terminate => TerminateInstances::NAME,
+    };
+    let deed = cloud.deed(ctx, &caller, action);
+    let result = cloud.store.act(act, caller.scope(), ids, force, deed).await?;
     result.map_err(|refused| refusal(act, refused))
 }
 

@@ -156,6 +156,7 @@ impl Order {
             },
             instance_ids: (0..self.count).map(|_| ids::instance_id()).collect(),
             tags: request.tags.clone(),
+            by: caller.to_string(),
             digest: digest.to_string(),
         }
     }

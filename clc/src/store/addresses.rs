@@ -1,8 +1,10 @@
 //! Elastic addresses: who has which, and which instance each is wished to be on. A row is there
 //! while an account has the address; the pool is the configuration's.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::history::{Deed, Goal, begin, done};
+use super::instances::by_id;
 use super::quotas::{Excess, Quantity, excess};
 use super::tags::{add_tags, forget_tags, tags_of};
 use super::{Store, StoreError, is_duplicate};
@@ -115,22 +117,40 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    pub async fn associate(&self, public_ip: String, association: Association) -> Result<bool, StoreError> {
+    pub async fn associate(&self, public_ip: String, association: Association, deed: Deed) -> Result<bool, StoreError> {
         self.write(move |tx| {
             let sql = "UPDATE addresses SET association_id = ?2, instance_id = ?3, cluster = ?4, private_ip = ?5
                        WHERE public_ip = ?1 AND association_id IS NULL";
             let Association { id, instance_id, cluster, private_ip, ended: _ } = association;
-            Ok(tx.prepare_cached(sql)?.execute([public_ip, id, instance_id, cluster, private_ip])? > 0)
+            let changed = [&public_ip, &id, &instance_id, &cluster, &private_ip];
+            if tx.prepare_cached(sql)?.execute(changed)? == 0 {
+                return Ok(false);
+            }
+            if let Some(instance) = by_id(tx, &instance_id)? {
+                begin(tx, &instance, &deed, Goal::Answer, Some(&public_ip))?;
+            }
+            Ok(true)
         })
         .await
     }
 
-    /// Forgets an association; one that is forgotten already is no error.
+    /// Forgets an association; one that is forgotten already is no error. `deed` is what took it off its
+    /// instance, if it ever was on it.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    pub async fn disassociate(&self, association_id: String) -> Result<(), StoreError> {
+    pub async fn disassociate(&self, association_id: String, deed: Option<Deed>) -> Result<(), StoreError> {
         self.write(move |tx| {
+            let sql = "SELECT public_ip, instance_id FROM addresses WHERE association_id = ?1";
+            let found: Option<(String, String)> = tx
+                .prepare_cached(sql)?
+                .query_row([&association_id], |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()?;
+            if let (Some(deed), Some((public_ip, instance_id))) = (deed, found)
+                && let Some(instance) = by_id(tx, &instance_id)?
+            {
+                done(tx, &instance, &deed, Some(&public_ip), "taken off")?;
+            }
             let sql =
                 "UPDATE addresses SET association_id = NULL, instance_id = NULL, cluster = NULL, private_ip = NULL
                        WHERE association_id = ?1";

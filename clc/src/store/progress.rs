@@ -2,6 +2,9 @@
 //! `lifecycle`; here they are applied to rows, each use-case in one transaction, so that a wish and
 //! a report that come at the same moment cannot overwrite each other.
 
+use rusqlite::Connection;
+
+use super::history::{Deed, Goal, begin, close_all, done, follow, is_open};
 use super::instances::{Attributes, Instance, Reason, Resized, by_id, owned, save};
 use super::quotas::{Excess, Quantity, excess};
 use super::reservations::reservation;
@@ -80,11 +83,11 @@ impl Instance {
     }
 
     /// What its owner's new wish makes of the record.
-    fn wish(&mut self, wish: Wish, force: bool, request_id: &str, now: i64) {
+    fn wish(&mut self, wish: Wish, force: bool, deed: &Deed) {
         let was_over = self.state() == InstanceState::Terminated;
-        self.move_to(wish, self.observed, now);
+        self.move_to(wish, self.observed, deed.at);
         self.epoch += 1;
-        self.request_id = request_id.to_string();
+        self.request_id.clone_from(&deed.request_id);
         self.force = force;
         match wish {
             Wish::Run => self.reason = None,
@@ -132,6 +135,22 @@ fn keep_newer<T: Clone>(known: &mut Option<T>, reported: &Option<T>) {
     }
 }
 
+/// The row of an admitted request. What is so already has its end at once.
+fn note(tx: &Connection, instance: &Instance, act: Act, force: bool, deed: &Deed) -> Result<(), StoreError> {
+    let detail = force.then_some("force");
+    let state = instance.state();
+    let goal = match (act, state) {
+        (Act::Reboot, _) => Goal::Reboot,
+        (Act::Start, InstanceState::Running)
+        | (Act::Stop, InstanceState::Stopped)
+        | (Act::Terminate, InstanceState::Terminated) => {
+            return done(tx, instance, deed, detail, &format!("it is {} already", state.name()));
+        }
+        (Act::Start | Act::Stop | Act::Terminate, _) => Goal::of(instance.wish),
+    };
+    begin(tx, instance, deed, goal, detail)
+}
+
 impl Store {
     /// Carries out an owner's request on several instances: all of them, or none. `force` is for
     /// [`Act::Stop`]: do not ask the guest.
@@ -144,16 +163,22 @@ impl Store {
         scope: Scope,
         ids: Vec<String>,
         force: bool,
-        request_id: String,
-        now: i64,
+        deed: Deed,
     ) -> Result<Result<Vec<Change>, Refused>, StoreError> {
         self.write(move |tx| {
             let mut admitted = Vec::with_capacity(ids.len());
             for id in ids {
                 let Some(instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
                 match lifecycle::admit(act, instance.wish, instance.observed) {
-                    Verdict::Refuse => return Ok(Err(Refused::State(id, instance.state()))),
-                    Verdict::Go(_) if instance.is_protected(act) => return Ok(Err(Refused::Protected(id))),
+                    Verdict::Refuse => {
+                        let state = instance.state();
+                        done(tx, &instance, &deed, None, &format!("refused: it is {}", state.name()))?;
+                        return Ok(Err(Refused::State(id, state)));
+                    }
+                    Verdict::Go(_) if instance.is_protected(act) => {
+                        done(tx, &instance, &deed, None, "refused: it is protected")?;
+                        return Ok(Err(Refused::Protected(id)));
+                    }
                     Verdict::Go(wish) => admitted.push((instance, Some(wish))),
                     Verdict::Stay => admitted.push((instance, None)),
                 }
@@ -162,9 +187,11 @@ impl Store {
             for (mut instance, wish) in admitted {
                 let before = instance.state();
                 if let Some(wish) = wish {
-                    instance.wish(wish, force, &request_id, now);
+                    instance.wish(wish, force, &deed);
                     save(tx, &instance)?;
+                    close_all(tx, &instance.id, &format!("overtaken by {}", deed.action), deed.at)?;
                 }
+                note(tx, &instance, act, force, &deed)?;
                 let after = instance.state();
                 changes.push(Change { instance, before, after });
             }
@@ -181,6 +208,7 @@ impl Store {
         &self,
         scope: Scope,
         ids: Vec<String>,
+        (deed, detail): (Deed, Option<String>),
         set: impl Fn(&mut Attributes) + Send + 'static,
     ) -> Result<Result<Vec<Instance>, Refused>, StoreError> {
         self.write(move |tx| {
@@ -192,6 +220,7 @@ impl Store {
             for instance in &mut found {
                 set(&mut instance.attributes);
                 save(tx, instance)?;
+                done(tx, instance, &deed, detail.as_deref(), "done")?;
             }
             Ok(Ok(found))
         })
@@ -202,7 +231,13 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    pub async fn resize(&self, scope: Scope, id: String, to: Resized) -> Result<Result<(), Refused>, StoreError> {
+    pub async fn resize(
+        &self,
+        scope: Scope,
+        id: String,
+        to: Resized,
+        deed: Deed,
+    ) -> Result<Result<(), Refused>, StoreError> {
         self.write(move |tx| {
             let Some(mut instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
             let state = instance.state();
@@ -223,8 +258,10 @@ impl Store {
             if let Some(excess) = excess(tx, &instance.owner, &more)? {
                 return Ok(Err(Refused::TooMuch(excess)));
             }
+            let detail = format!("instanceType = {}", to.type_name);
             instance.resized = Some(to);
             save(tx, &instance)?;
+            done(tx, &instance, &deed, Some(&detail), "done: it comes back so when it is started")?;
             Ok(Ok(()))
         })
         .await
@@ -249,9 +286,11 @@ impl Store {
             }
             for (id, reason) in declined {
                 if let Some(mut instance) = by_id(tx, &id)?.filter(|instance| instance.observed == Observed::Unseen) {
+                    let before = instance.clone();
                     instance.move_to(instance.wish, Observed::Terminated, now);
                     instance.reason = Some(reason);
                     save(tx, &instance)?;
+                    follow(tx, &before, &instance, None, now)?;
                 }
             }
             Ok(())
@@ -271,6 +310,7 @@ impl Store {
             let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
             instance.move_to(Wish::Terminate, instance.observed, now);
             instance.epoch += 1;
+            close_all(tx, &id, &format!("given up: {}", reason.text), now)?;
             instance.reason = Some(reason);
             save(tx, &instance)?;
             Ok(true)
@@ -296,6 +336,7 @@ impl Store {
             let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
             instance.move_to(wish, instance.observed, now);
             instance.epoch += 1;
+            close_all(tx, &id, &format!("given up: {}", reason.text), now)?;
             instance.reason = Some(reason);
             save(tx, &instance)?;
             Ok(true)
@@ -324,13 +365,18 @@ impl Store {
                 };
                 let before = instance.clone();
                 instance.take(report, now);
-                if instance != before {
+                let changed = instance != before;
+                if changed {
                     save(tx, &instance)?;
+                }
+                if changed || is_open(tx, &instance.id)? {
+                    follow(tx, &before, &instance, report.reason.as_deref(), now)?;
                 }
             }
             for (id, absence) in absent {
                 let gone = |instance: &Instance| lifecycle::is_gone(instance.wish, instance.observed, absence);
                 if let Some(mut instance) = by_id(tx, &id)?.filter(gone) {
+                    let before = instance.clone();
                     instance.move_to(instance.wish, Observed::Gone, now);
                     if instance.wish != Wish::Terminate {
                         let place = instance
@@ -341,6 +387,7 @@ impl Store {
                             Some(Reason::new("Server.InternalError", format!("{place} no longer has it")));
                     }
                     save(tx, &instance)?;
+                    follow(tx, &before, &instance, None, now)?;
                 }
             }
             Ok(unknown)

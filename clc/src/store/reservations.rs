@@ -3,7 +3,8 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
-use super::instances::{Attributes, Instance, insert_instance, instances_of};
+use super::history::{Deed, Goal, begin};
+use super::instances::{Attributes, Instance, by_id, insert_instance, instances_of};
 use super::quotas::{Excess, Quantity, excess};
 use super::security_groups::{groups_of_reservation, join_groups};
 use super::tags::add_tags;
@@ -69,6 +70,8 @@ pub struct Launch {
     pub attributes: Attributes,
     /// Labels for each of them.
     pub tags: Vec<Tag>,
+    /// Who asked, `account/user`.
+    pub by: String,
     /// SHA-256 of the request's parameters: tells a repeated request from another one.
     pub digest: String,
 }
@@ -185,9 +188,18 @@ impl Store {
             }
             insert_reservation(tx, reservation)?;
             join_groups(tx, &reservation.id, &reservation.groups)?;
+            let deed = Deed {
+                request_id: reservation.request_id.clone(),
+                by: launch.by.clone(),
+                action: "RunInstances",
+                at: reservation.created,
+            };
             for (index, id) in (0..).zip(&launch.instance_ids) {
                 insert_instance(tx, reservation, id, index, launch.attributes)?;
                 add_tags(tx, id, &launch.tags)?;
+                if let Some(instance) = by_id(tx, id)? {
+                    begin(tx, &instance, &deed, Goal::Run, None)?;
+                }
             }
             if let Some(token) = &reservation.client_token {
                 tx.prepare_cached(

@@ -9,8 +9,19 @@ use rusqlite::Connection;
 use super::StoreError;
 
 /// Every migration, in order.
-const MIGRATIONS: &[&str] =
-    &[FIRST, PROFILES, ACCOUNTS, QUOTAS, ATTRIBUTES, LAUNCH_PERMISSIONS, SECURITY_GROUPS, SEALED, RESIZED, ADDRESSES];
+const MIGRATIONS: &[&str] = &[
+    FIRST,
+    PROFILES,
+    ACCOUNTS,
+    QUOTAS,
+    ATTRIBUTES,
+    LAUNCH_PERMISSIONS,
+    SECURITY_GROUPS,
+    SEALED,
+    RESIZED,
+    ADDRESSES,
+    HISTORY,
+];
 
 const FIRST: &str = "
 CREATE TABLE users (
@@ -351,6 +362,29 @@ CREATE TABLE addresses (
     created        INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX addresses_of_owner ON addresses (owner);
+";
+
+/// What was done with each instance. No references: it outlives instance and user. goal: what ends an
+/// open row, the words of `history`; boots: how often the instance had booted when the row was written.
+const HISTORY: &str = "
+CREATE TABLE history (
+    number      INTEGER PRIMARY KEY,
+    instance_id TEXT NOT NULL,
+    owner       TEXT NOT NULL,
+    action      TEXT NOT NULL,
+    detail      TEXT,
+    actor       TEXT NOT NULL,
+    request_id  TEXT,
+    goal        TEXT,
+    boots       INTEGER,
+    began       INTEGER NOT NULL,
+    ended       INTEGER,
+    result      TEXT,
+    CHECK (goal IS NOT NULL OR ended IS NOT NULL)
+) STRICT;
+CREATE INDEX history_of_instance ON history (instance_id, began);
+CREATE INDEX history_open ON history (instance_id) WHERE ended IS NULL;
+CREATE INDEX history_by_time ON history (began);
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -39,6 +39,10 @@ pub const NODE: &str = "n1";
 pub struct Cc {
     /// State of each instance, in the words of `ironbark.wsdl`.
     pub instances: Mutex<BTreeMap<String, String>>,
+    /// Why each instance is in its state, where there is a reason.
+    pub reasons: Mutex<BTreeMap<String, String>>,
+    /// How often each instance has booted, and how its last reboot went; once, if it is not there.
+    pub boots: Mutex<BTreeMap<String, (i32, String)>>,
     /// The size that each instance was last started with.
     pub sizes: Mutex<BTreeMap<String, Size>>,
     /// How many more it takes.
@@ -60,6 +64,8 @@ impl Cc {
     fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             instances: Mutex::default(),
+            reasons: Mutex::default(),
+            boots: Mutex::default(),
             sizes: Mutex::default(),
             room: Mutex::new(100),
             refuses: Mutex::default(),
@@ -76,6 +82,11 @@ impl Cc {
 
     pub fn set_all(&self, state: &str) {
         self.instances.lock().unwrap().values_mut().for_each(|old| *old = state.to_string());
+    }
+
+    pub fn set_because(&self, id: &str, state: &str, reason: &str) {
+        self.reasons.lock().unwrap().insert(id.to_string(), reason.to_string());
+        self.set(id, state);
     }
 
     pub fn lose(&self, id: &str) {
@@ -218,15 +229,20 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
     let now = cc.clock.now();
     let seen = *cc.node_seen.lock().unwrap();
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
+    let reason = |id: &str, state: &str| match reasons.get(id) {
+        None => (state == "failed").then(|| "the image is not a disk".to_string()),
+        reason => reason.cloned(),
+    };
     let instance = |(id, state): (&String, &String)| ClusterInstance {
         instance_id: id.clone(),
         node_name: NODE.into(),
         state: state.clone(),
-        reason: (state == "failed").then(|| "the image is not a disk".to_string()),
+        reason: reason(id, state),
         since: now.into(),
         observed: now.into(),
-        boot_count: Some(1),
-        last_reboot: None,
+        boot_count: Some(boots.get(id).map_or(1, |(count, _)| *count)),
+        last_reboot: boots.get(id).map(|(_, how)| how.clone()),
     };
     Ok(DescribeClusterResponse {
         cluster_name: ZONE.into(),

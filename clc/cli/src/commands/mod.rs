@@ -4,6 +4,7 @@ mod addresses;
 mod admin;
 mod attributes;
 mod groups;
+mod history;
 mod identity;
 mod images;
 mod instances;
@@ -103,6 +104,8 @@ pub enum Command {
     DescribeInstanceTypes(zones::Types),
     /// Show what happened to a request, tier by tier, and how long each step took.
     Trace(trace::Trace),
+    /// Show what was done with an instance: when, by whom, in which request, and what came of it.
+    History(history::History),
     /// Administer the cloud: clusters, nodes, accounts, users, credentials.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -164,6 +167,7 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::DescribeRegions(regions) => regions.call(),
         Command::DescribeInstanceTypes(types) => types.call(),
         Command::Trace(trace) => trace.call()?,
+        Command::History(history) => history.call(),
         Command::Admin(admin) => return admin::run(admin, &settings.cloud()?, form).await,
         Command::Links { directory } => return links(&directory),
     };

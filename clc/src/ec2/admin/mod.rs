@@ -1,9 +1,10 @@
-//! What the cloud itself is asked for: clusters, nodes, accounts, quotas, users, credentials, traces. Query
-//! only, in any version (`eucalyptus` by custom). Lists of plain fields; no action here is EC2's.
+//! What the cloud itself is asked for: clusters, nodes, accounts, quotas, users, credentials, traces, histories.
+//! Query only, in any version (`eucalyptus` by custom). Lists of plain fields; no action here is EC2's.
 
 mod accounts;
 mod clusters;
 mod credentials;
+mod history;
 mod quotas;
 mod trace;
 mod users;
@@ -11,6 +12,7 @@ mod users;
 pub use accounts::*;
 pub use clusters::*;
 pub use credentials::*;
+pub use history::*;
 pub use quotas::*;
 pub use trace::*;
 pub use users::*;

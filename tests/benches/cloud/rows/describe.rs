@@ -83,6 +83,7 @@ pub async fn fill(path: &Path, count: usize) -> Result<()> {
             reservation: reservation(number, &account, now),
             instance_ids: ids.to_vec(),
             tags: Vec::new(),
+            by: "admin/admin".to_string(),
             digest: String::new(),
             attributes: Attributes::default(),
         };
