@@ -6,6 +6,7 @@ pub mod beliefs;
 pub mod instance;
 pub mod merge;
 pub mod node;
+pub mod placements;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -20,6 +21,7 @@ use jiff::Timestamp;
 use self::beliefs::Beliefs;
 use self::instance::Instance;
 use self::node::{Entry, Source};
+use self::placements::{Placement, Placements};
 use crate::config::Isolation;
 use crate::ids::{InstanceId, NodeName};
 use crate::journal::{Journal, JournalError, Kind};
@@ -77,6 +79,7 @@ impl Cluster {
     ) -> Result<Arc<Self>, JournalError> {
         let now = clock.now();
         let mut beliefs = Beliefs::remembered(journal.load::<Instance>(Kind::Instance)?, now);
+        beliefs.placements = Placements::remembered(journal.load::<Placement>(Kind::Placement)?);
         let registered = journal.load::<Entry>(Kind::Node)?;
         for mut entry in configured {
             entry.source = Source::Configured;
@@ -120,10 +123,12 @@ impl Cluster {
         let (value, saved) = {
             let mut beliefs = self.lock();
             let value = change(&mut beliefs, self.clock.now());
-            let unsaved = beliefs.take_unsaved();
-            let entry = |(id, now): &(InstanceId, Option<Instance>)| Kind::Instance.entry(id.as_str(), now.as_ref());
+            let (instances, placements) = (beliefs.take_unsaved(), beliefs.placements.take_unsaved());
+            let instance = |(id, now): &(InstanceId, Option<Instance>)| Kind::Instance.entry(id.as_str(), now.as_ref());
+            let placement = |(key, now): &(String, Option<Placement>)| Kind::Placement.entry(key, now.as_ref());
+            let entries = instances.iter().map(instance).chain(placements.iter().map(placement)).collect();
             // Handed in under the lock: the order on disk is the order of the changes.
-            (value, self.journal.write(unsaved.iter().map(entry).collect()))
+            (value, self.journal.write(entries))
         };
         saved.wait().await?;
         Ok(value)

@@ -11,8 +11,9 @@ use crate::cluster::beliefs::Beliefs;
 use crate::cluster::instance::{Coarse, Device, Instance, Spec, State, Urls, Volume};
 use crate::cluster::merge::{Detail, Sighting};
 use crate::cluster::node::{Identity, Node};
+use crate::cluster::placements::Placement;
 use crate::ids::{BadName, InstanceId};
-use crate::place::Room;
+use crate::place::{Filter, Judgement, Room, Verdict};
 
 /// An instance as a node lists it.
 ///
@@ -275,6 +276,52 @@ pub fn span(span: trace::Span) -> ironbark::Span {
         duration: span.duration,
         outcome: span.outcome,
     }
+}
+
+/// A decision for DescribePlacements and PlanInstances.
+pub fn placement(placement: &Placement) -> ironbark::Placement {
+    let decision = &placement.decision;
+    let count = |(filter, nodes): (&Filter, &usize)| ironbark::PlacementCount {
+        filter: filter.name().to_string(),
+        nodes: narrow_count(*nodes),
+        words: filter.of_so_many(*nodes).to_string(),
+    };
+    ironbark::Placement {
+        number: i32::try_from(placement.number).unwrap_or(i32::MAX),
+        at: placement.at.into(),
+        instance_id: placement.instance.as_ref().map(ToString::to_string),
+        schedule: decision.schedule.name().to_string(),
+        chosen: decision.chosen.as_ref().map(ToString::to_string),
+        outcome: placement.outcome.name().to_string(),
+        said: placement.outcome.said().map(str::to_string),
+        node_count: narrow_count(placement.counts.nodes),
+        counts: placement.counts.refused.iter().map(count).collect(),
+        nodes: decision.verdicts.iter().map(placement_node).collect(),
+    }
+}
+
+fn placement_node(verdict: &Verdict) -> ironbark::PlacementNode {
+    let name = verdict.node.to_string();
+    let weight = |(name, value): (&str, i64)| ironbark::PlacementWeight { name: name.to_string(), value };
+    match &verdict.judgement {
+        Judgement::Fits { rank, weights } => ironbark::PlacementNode {
+            name,
+            rank: Some(narrow_count(*rank)),
+            weights: weights.named().into_iter().map(weight).collect(),
+            ..Default::default()
+        },
+        Judgement::Refused(refusal) => ironbark::PlacementNode {
+            name,
+            filter: Some(refusal.filter.name().to_string()),
+            reason: Some(refusal.sentence.clone()),
+            ..Default::default()
+        },
+    }
+}
+
+/// A count in the wire's 32 bits.
+pub fn narrow_count(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
 }
 
 /// A number of the model in the wire's 32 bits.

@@ -32,13 +32,13 @@ pub enum ClusterError {
         why: String,
     },
     /// Fewer instances than the minimum can be placed; nothing was started.
-    #[error("{possible} of at least {least} instances can be placed: {why}")]
+    #[error("{}", no_room(*possible, *least, why))]
     NoRoom {
         /// How many could be.
         possible: usize,
         /// The request's minCount.
         least: usize,
-        /// The decision, node by node.
+        /// What the nodes lack, counted.
         why: String,
     },
     /// Fewer instances than the minimum were accepted by the nodes; those were terminated.
@@ -72,6 +72,14 @@ impl ClusterError {
     pub fn bad(field: &'static str, problem: impl Into<String>) -> Self {
         Self::BadRequest { field, problem: problem.into() }
     }
+}
+
+/// The counts alone where nothing fits: they say it all.
+fn no_room(possible: usize, least: usize, why: &str) -> String {
+    if possible == 0 {
+        return why.to_string();
+    }
+    format!("only {possible} of at least {least} instances can be placed; for the next one, {why}")
 }
 
 impl From<ClusterError> for Refusal {

@@ -5,6 +5,7 @@ pub mod bundles;
 pub mod instances;
 pub mod network;
 pub mod nodes;
+pub mod placements;
 pub mod resources;
 pub mod run;
 pub mod trace;

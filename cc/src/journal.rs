@@ -1,4 +1,5 @@
-//! What must outlive a restart, on disk: what is believed of each instance, and each registered node.
+//! What must outlive a restart, on disk: what is believed of each instance, each registered node, and why
+//! instances were placed where they were.
 //! Locks the state directory; how a record becomes durable is the ledger's. Knows nothing of what the
 //! records mean.
 //!
@@ -48,13 +49,15 @@ pub enum JournalError {
     },
 }
 
-/// The two kinds of record.
+/// The kinds of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// An instance.
     Instance,
     /// A registered node.
     Node,
+    /// A decision about an instance's place.
+    Placement,
 }
 
 impl Kind {
@@ -63,6 +66,7 @@ impl Kind {
         match self {
             Kind::Instance => "instances/",
             Kind::Node => "nodes/",
+            Kind::Placement => "placements/",
         }
     }
 

@@ -1,33 +1,24 @@
-//! Launching instances: place all of them, send each to its node, try another node when one
+//! Launching instances: have all of them placed, send each to its node, try another node when one
 //! certainly did not take it, and undo everything when fewer than the minimum were taken. A launch
 //! whose fate is not known is never sent to a second node: it is sent to the first again, when the
 //! order comes again and by `refresh` when the node does not list it, and the first one's reports decide.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::sync::Arc;
 
 use ironbark_wsdl::{CallError, Context, nc};
-use jiff::Timestamp;
 
 use crate::cluster::Cluster;
-use crate::cluster::beliefs::Beliefs;
-use crate::cluster::instance::{Instance, Launch, Spec};
+use crate::cluster::instance::Spec;
+use crate::cluster::placements::Outcome;
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
-use crate::place::Schedule;
+use crate::placing::{self, Order};
 use crate::{budget, convert, fan, nodes};
 
 /// How many nodes are tried for one instance (operations-spec.md C-4: max_attempts).
 const MAX_ATTEMPTS: usize = 3;
-
-/// A checked run request.
-#[derive(Clone, Debug)]
-pub struct Order {
-    /// The instances wished, each with what it is launched as.
-    pub wished: Vec<(InstanceId, Spec)>,
-    /// Fewest acceptable.
-    pub least: usize,
-}
 
 /// How one launch ended.
 enum Fate {
@@ -45,19 +36,8 @@ enum Fate {
 /// [`ClusterError::NoRoom`] and [`ClusterError::BelowMinimum`] when it comes to fewer than the
 /// minimum; [`ClusterError::IdTaken`] for an id with another history. Then nothing new is left.
 pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<Vec<InstanceId>, ClusterError> {
+    let placed = placing::place(cluster, ctx, &order).await?;
     let order = Arc::new(order);
-    let schedule = cluster.settings.schedule;
-    let span = ctx.start("cc.place", format!("{} instances, {}", order.wished.len(), schedule.name()));
-    let mut placed = Err(ClusterError::bad("instanceIds", "nothing was placed"));
-    let recorded = cluster.change(|beliefs, now| placed = place_all(beliefs, &order, schedule, now)).await;
-    span.finish(placed.as_ref().map_or_else(ToString::to_string, |placed| placed.record.join("; ")));
-    let placed = placed?;
-    if let Err(error) = recorded {
-        // Nothing was sent, and nothing must stay claimed.
-        forget(cluster, placed.new.into_iter().map(|(id, _)| id).collect()).await;
-        return Err(error.into());
-    }
-
     fan::each(placed.doubtful.clone(), |(id, node)| {
         let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
         async move {
@@ -67,13 +47,14 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
         }
     })
     .await;
-    let fates = fan::each(placed.new.clone(), |(id, node)| {
+    let new = placed.placed();
+    let fates = fan::each(new.clone(), |(id, node)| {
         let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
         async move { launch(&cluster, &ctx, &order, &id, node).await }
     });
     let mut kept: BTreeSet<InstanceId> = placed.known.iter().cloned().collect();
-    let mut refused = placed.refused;
-    for ((id, _), fate) in placed.new.iter().zip(fates.await) {
+    let mut refused = placed.refused();
+    for ((id, _), fate) in new.iter().zip(fates.await) {
         match fate {
             Fate::Kept => drop(kept.insert(id.clone())),
             Fate::Refused(why) => refused.push(format!("{id}: {why}")),
@@ -82,72 +63,11 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
     if kept.len() < order.least {
         let why = refused.join("; ");
         let accepted = kept.len();
-        let new: Vec<InstanceId> = placed.new.iter().map(|(id, _)| id.clone()).filter(|id| kept.contains(id)).collect();
+        let new: Vec<InstanceId> = new.into_iter().map(|(id, _)| id).filter(|id| kept.contains(id)).collect();
         undo(cluster, ctx, new, &why).await?;
         return Err(ClusterError::BelowMinimum { accepted, least: order.least, why });
     }
     Ok(order.wished.iter().map(|(id, _)| id.clone()).filter(|id| kept.contains(id)).collect())
-}
-
-/// What placing an order came to.
-#[derive(Default)]
-struct Placed {
-    /// Believed from before.
-    known: Vec<InstanceId>,
-    /// Of these, the ones whose launch no node has acknowledged, and where it was sent.
-    doubtful: Vec<(InstanceId, NodeName)>,
-    /// Placed now, and where.
-    new: Vec<(InstanceId, NodeName)>,
-    /// Not placed, with the decision.
-    refused: Vec<String>,
-    /// All decisions, for the trace.
-    record: Vec<String>,
-}
-
-/// Places all instances of an order in one step, or none when they come to fewer than the minimum.
-fn place_all(beliefs: &mut Beliefs, order: &Order, schedule: Schedule, now: Timestamp) -> Result<Placed, ClusterError> {
-    let mut placed = Placed::default();
-    for (id, spec) in &order.wished {
-        if let Some(instance) = beliefs.instances.get(id) {
-            same_launch(instance, spec)?;
-            placed.known.push(id.clone());
-            match instance.launch {
-                Launch::Doubtful { .. } => placed.doubtful.push((id.clone(), instance.node.clone())),
-                Launch::Calling | Launch::Settled => {}
-            }
-        }
-    }
-    for (id, spec) in order.wished.iter().filter(|(id, _)| !placed.known.contains(id)) {
-        let decision = beliefs.place(id, spec, schedule, &BTreeSet::new(), now);
-        placed.record.push(format!("{id}: {decision}"));
-        match decision.chosen {
-            Some(node) => placed.new.push((id.clone(), node)),
-            None => placed.refused.push(format!("{id}: {decision}")),
-        }
-    }
-    let possible = placed.known.len() + placed.new.len();
-    if possible < order.least {
-        for (id, _) in &placed.new {
-            beliefs.forget(id);
-        }
-        return Err(ClusterError::NoRoom { possible, least: order.least, why: placed.refused.join("; ") });
-    }
-    Ok(placed)
-}
-
-/// An id that is believed already must be the same launch, come again.
-fn same_launch(instance: &Instance, spec: &Spec) -> Result<(), ClusterError> {
-    let taken = |why: String| Err(ClusterError::IdTaken { id: instance.id.clone(), why });
-    if instance.unwanted {
-        return taken(instance.reason.clone().unwrap_or_else(|| "its launch was undone".to_string()));
-    }
-    if (&instance.spec.owner, &instance.spec.reservation_id) != (&spec.owner, &spec.reservation_id) {
-        return taken(format!(
-            "it is an instance of reservation {} of {}",
-            instance.spec.reservation_id, instance.spec.owner
-        ));
-    }
-    Ok(())
 }
 
 /// Sends one instance to its node, and to another one if that certainly did not take it.
@@ -157,7 +77,7 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
     };
     let mut node = first;
     let mut tried = BTreeSet::new();
-    let mut said = Vec::new();
+    let mut said = Said::default();
     loop {
         let request = convert::run_instance(id, spec);
         let allowance = budget::share(ctx.remaining(), MAX_ATTEMPTS - tried.len());
@@ -168,18 +88,15 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
             }
             Err(error) => error,
         };
-        said.push(nodes::sentence(&node, &error));
         if !certainly_not_taken(&error) {
-            doubtful(cluster, id, &node, said.join("; ")).await;
+            doubtful(cluster, id, &node, &error).await;
             return Fate::Kept;
         }
+        said.push(&error);
         tried.insert(node.clone());
-        match another(cluster, ctx, id, spec, &tried).await {
+        match another(cluster, ctx, id, spec, &tried, &error).await {
             Ok(next) => node = next,
-            Err(why) => {
-                said.push(why);
-                return Fate::Refused(said.join("; "));
-            }
+            Err(why) => return Fate::Refused(format!("{said}; {why}")),
         }
     }
 }
@@ -192,7 +109,7 @@ pub async fn send_again(cluster: &Cluster, ctx: &Context, id: &InstanceId, spec:
     match nodes::tell(cluster, ctx, node, request, budget::share(ctx.remaining(), 1)).await {
         Ok(answer) => accepted(cluster, id, node, &answer).await,
         // It may be on its way a second time: the doubt begins anew.
-        Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, nodes::sentence(node, &error)).await,
+        Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, &error).await,
         Err(error) => tracing::info!(instance = %id, "again: {}", nodes::sentence(node, &error)),
     }
 }
@@ -206,6 +123,26 @@ fn certainly_not_taken(error: &CallError) -> bool {
     }
 }
 
+/// What the nodes that were tried said of one instance, counted: whose it is may not see the nodes.
+#[derive(Default)]
+struct Said(BTreeMap<String, usize>);
+
+impl Said {
+    fn push(&mut self, error: &CallError) {
+        *self.0.entry(nodes::words(error)).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let one = |(words, count): (&String, &usize)| match count {
+            1 => format!("1 node {words}"),
+            _ => format!("{count} nodes {words}"),
+        };
+        f.write_str(&self.0.iter().map(one).collect::<Vec<_>>().join("; "))
+    }
+}
+
 /// Places an instance anew, away from those that refused it; why not, if there is no other. Then
 /// nothing is believed of it any more.
 async fn another(
@@ -214,12 +151,18 @@ async fn another(
     id: &InstanceId,
     spec: &Spec,
     tried: &BTreeSet<NodeName>,
+    said: &CallError,
 ) -> Result<NodeName, String> {
     let schedule = cluster.settings.schedule;
     let time_left = ctx.remaining() >= budget::CALL_MIN;
     let span = ctx.start("cc.place", format!("{id} again"));
     let placed = cluster.change(|beliefs, now| {
         let terminated = beliefs.instances.get(id).is_none_or(|instance| instance.unwanted);
+        let node = beliefs.instances.get(id).map(|instance| instance.node.clone());
+        if let Some(node) = node.and_then(|node| beliefs.node_mut(&node)) {
+            node.launch_failed(now);
+        }
+        beliefs.placements.ended(id, Outcome::Refused(nodes::words(said)));
         if terminated || tried.len() >= MAX_ATTEMPTS || !time_left {
             beliefs.forget(id);
             return Err(if terminated {
@@ -231,12 +174,14 @@ async fn another(
             });
         }
         let decision = beliefs.place(id, spec, schedule, tried, now);
-        decision.chosen.clone().ok_or_else(|| decision.to_string())
+        let outcome = if decision.chosen.is_some() { Outcome::Sent } else { Outcome::Nowhere };
+        beliefs.placements.add(ctx.request.as_str(), Some(id.clone()), spec.size, decision.clone(), outcome, now);
+        decision.chosen.clone().ok_or_else(|| decision.summary_of_others())
     });
     let next = match placed.await {
         Ok(next) => next,
         Err(error) => {
-            forget(cluster, vec![id.clone()]).await;
+            placing::forget(cluster, vec![id.clone()]).await;
             Err(error.to_string())
         }
     };
@@ -246,25 +191,28 @@ async fn another(
 
 async fn accepted(cluster: &Cluster, id: &InstanceId, node: &NodeName, answer: &nc::RunInstanceResponse) {
     let launched = answer.instance.as_ref().and_then(|instance| instance.launch_time).map(|time| time.timestamp());
-    if let Err(error) = cluster.change(|beliefs, now| beliefs.accepted(id, launched, now)).await {
+    let change = cluster.change(|beliefs, now| {
+        beliefs.accepted(id, launched, now);
+        beliefs.placements.ended(id, Outcome::Taken);
+    });
+    if let Err(error) = change.await {
         // On disk it is a launch under way, which the node's reports settle after a restart.
         tracing::error!(instance = %id, node = %node, %error, "accepted, but that cannot be recorded");
     }
     cluster.kick(node);
 }
 
-async fn doubtful(cluster: &Cluster, id: &InstanceId, node: &NodeName, said: String) {
+async fn doubtful(cluster: &Cluster, id: &InstanceId, node: &NodeName, error: &CallError) {
+    let said = nodes::sentence(node, error);
     tracing::warn!(instance = %id, node = %node, event = "cc.launch.doubtful", "{said}; its reports will tell");
-    if let Err(error) = cluster.change(|beliefs, now| beliefs.doubtful(id, said, now)).await {
+    let change = cluster.change(|beliefs, now| {
+        beliefs.doubtful(id, said, now);
+        beliefs.placements.ended(id, Outcome::Unanswered(nodes::words(error)));
+    });
+    if let Err(error) = change.await {
         tracing::error!(instance = %id, node = %node, %error, "doubtful, but that cannot be recorded");
     }
     cluster.kick(node);
-}
-
-/// Drops placements of which nothing was sent, after a write that failed.
-async fn forget(cluster: &Cluster, ids: Vec<InstanceId>) {
-    // Err: the disk still refuses. In memory they are forgotten, and that is what counts now.
-    drop(cluster.change(|beliefs, _| ids.iter().for_each(|id| beliefs.forget(id))).await);
 }
 
 /// Undoes launches: they are marked first, so that even one that shows up much later is

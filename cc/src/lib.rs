@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`routes`] (what is served), [`handlers`] (what each operation does),
 //! [`cluster`] (what is believed, and who may change it), [`nodes`] (calling a node), [`refresh`]
-//! (keeping the beliefs fresh). Pure decisions: [`place`], [`budget`], [`cluster::merge`].
+//! (keeping the beliefs fresh). Who gets an instance: [`placing`], [`launch`]. Pure decisions: [`place`], [`budget`], [`cluster::merge`].
 
 pub mod budget;
 pub mod cluster;
@@ -21,6 +21,7 @@ pub mod locate;
 pub mod network;
 pub mod nodes;
 pub mod place;
+pub mod placing;
 pub mod refresh;
 pub mod registry;
 pub mod routes;

@@ -90,17 +90,19 @@ pub async fn tell<R: NodeRequest>(
 
 /// A failed call in a sentence that names the node: what a user reads in `statusMessage`.
 pub fn sentence(node: &NodeName, error: &CallError) -> String {
+    format!("node {node} {}", words(error))
+}
+
+/// A failed call in words to follow the node's name.
+pub fn words(error: &CallError) -> String {
     match error {
-        CallError::Declined { reason } => format!("node {node} declined: {reason}"),
+        CallError::Declined { reason } => format!("declined: {reason}"),
         CallError::Fault { code, reason } => {
-            format!("node {node} and this cluster do not understand each other ({code}): {reason}")
+            format!("and this cluster do not understand each other ({code}): {reason}")
         }
-        CallError::Unreachable { reason } => format!("node {node} cannot be reached: {reason}"),
+        CallError::Unreachable { reason } => format!("cannot be reached: {reason}"),
         CallError::TimedOut { after, reason } => {
-            format!(
-                "node {node} did not answer within {} s ({reason}); whether it did as asked is not known",
-                seconds(*after)
-            )
+            format!("did not answer within {} s ({reason}); whether it did as asked is not known", seconds(*after))
         }
     }
 }

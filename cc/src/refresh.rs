@@ -77,10 +77,20 @@ pub fn watch(cluster: &Arc<Cluster>, link: Arc<Link>) {
 /// Asks all nodes that are not down, at once, and waits for all their answers: for when an
 /// instance is asked for that nobody is known to have.
 pub async fn reachable(cluster: &Arc<Cluster>) {
+    refresh_all(cluster, |health| health != Health::Down).await;
+}
+
+/// Asks the nodes that missed a refresh, or have not been asked yet, and waits for all their answers: for
+/// when no other has room.
+pub async fn silent(cluster: &Arc<Cluster>) {
+    refresh_all(cluster, |health| matches!(health, Health::Unknown | Health::Suspect)).await;
+}
+
+async fn refresh_all(cluster: &Arc<Cluster>, of: impl Fn(Health) -> bool) {
     let links: Vec<Arc<Link>> = cluster
         .links()
         .into_iter()
-        .filter(|link| cluster.read(|beliefs| beliefs.node(&link.name).is_some_and(|node| node.health != Health::Down)))
+        .filter(|link| cluster.read(|beliefs| beliefs.node(&link.name).is_some_and(|node| of(node.health))))
         .collect();
     fan::each(links, |link| {
         let cluster = cluster.clone();

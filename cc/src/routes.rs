@@ -9,11 +9,19 @@ use ironbark_wsdl::{Router, cc, ironbark};
 
 use crate::budget;
 use crate::cluster::Cluster;
-use crate::handlers::{bundles, instances, network, nodes, resources, run, trace, volumes};
+use crate::handlers::{bundles, instances, network, nodes, placements, resources, run, trace, volumes};
 
 /// The Ironbark operations that a cluster serves, as DescribeCluster tells them.
-pub const IRONBARK: &[&str] =
-    &["DescribeCluster", "StopInstances", "StartInstances", "RegisterNode", "DeregisterNode", "DescribeTrace"];
+pub const IRONBARK: &[&str] = &[
+    "DescribeCluster",
+    "StopInstances",
+    "StartInstances",
+    "RegisterNode",
+    "DeregisterNode",
+    "DescribePlacements",
+    "PlanInstances",
+    "DescribeTrace",
+];
 
 /// The router over a cluster; `recorder` keeps the spans of what it serves.
 pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster> {
@@ -41,5 +49,7 @@ pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster>
         .on::<ironbark::DeregisterNode, _, _>(nodes::deregister_node)
         .on::<ironbark::StopInstances, _, _>(instances::stop_instances)
         .on::<ironbark::StartInstances, _, _>(instances::start_instances)
+        .on::<ironbark::DescribePlacements, _, _>(placements::describe_placements)
+        .on::<ironbark::PlanInstances, _, _>(placements::plan_instances)
         .on::<ironbark::DescribeTrace, _, _>(trace::describe_trace)
 }

@@ -6,10 +6,11 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::instance::{Instance, Launch, Spec};
+use super::instance::{Instance, Launch, Spec, State};
 use super::node::{Entry, Health, Node};
+use super::placements::Placements;
 use crate::ids::{InstanceId, NodeName};
-use crate::place::{self, Candidate, Decision, Room, Schedule};
+use crate::place::{self, Candidate, Condition, Decision, Room, Schedule, Want};
 
 /// How long an instance that no node lists any more stays visible, as 2.0.1's INSTANCE_TIMEOUT.
 pub const GONE_KEPT: SignedDuration = SignedDuration::from_secs(300);
@@ -21,6 +22,8 @@ pub struct Beliefs {
     pub nodes: Vec<Node>,
     /// The instances; changed only by the functions here.
     pub instances: BTreeMap<InstanceId, Instance>,
+    /// Why instances were placed where they were, or nowhere.
+    pub placements: Placements,
     /// Which of them are on each node, alone or in dispute: a report about one node must not cost the more, the more
     /// nodes there are.
     on: BTreeMap<NodeName, BTreeSet<InstanceId>>,
@@ -101,8 +104,14 @@ impl Beliefs {
         self.on.get(node).into_iter().flatten().filter_map(|id| self.instances.get(id))
     }
 
-    /// The nodes as placement sees them.
-    pub fn candidates(&self) -> Vec<Candidate> {
+    /// The same nodes and instances, to try out what would be decided: nothing of it is written down.
+    pub fn imagined(&self) -> Self {
+        let (nodes, instances) = (self.nodes.clone(), self.instances.clone());
+        Self { nodes, instances, on: self.on.clone(), next: self.next, ..Self::default() }
+    }
+
+    /// The nodes as placement sees them now.
+    pub fn candidates(&self, now: Timestamp) -> Vec<Candidate> {
         let mut on: BTreeMap<&NodeName, Vec<&Instance>> = BTreeMap::new();
         for instance in self.instances.values() {
             on.entry(&instance.node).or_default().push(instance);
@@ -111,9 +120,15 @@ impl Beliefs {
             let here = on.get(&node.entry.name).map(Vec::as_slice).unwrap_or_default();
             Candidate {
                 name: node.entry.name.clone(),
-                barred: (node.health != Health::Up).then(|| node.condition()),
+                condition: match node.health {
+                    Health::Up => Condition::Up,
+                    Health::Unknown | Health::Suspect => Condition::Silent(format!("is {}", node.condition())),
+                    Health::Down => Condition::Down(format!("is {}", node.condition())),
+                },
                 free: free_after(node, here.iter().copied()),
                 in_use: here.iter().any(|instance| instance.alive()),
+                builds: here.iter().filter(|instance| instance.state == State::Pending).count(),
+                failures: node.failures_lately(now),
             }
         };
         self.nodes.iter().map(candidate).collect()
@@ -131,7 +146,8 @@ impl Beliefs {
         now: Timestamp,
     ) -> Decision {
         self.forget(id);
-        let decision = place::place(schedule, self.next, &self.candidates(), spec.size, tried);
+        let want = Want { size: spec.size, tried };
+        let decision = place::place(schedule, self.next, &self.candidates(now), want);
         self.next = decision.next;
         if let Some(node) = &decision.chosen {
             self.adopt(Instance::placed(id.clone(), spec.clone(), node.clone(), now));

@@ -63,7 +63,7 @@ pub struct Instance {
 }
 
 /// What an instance was launched as; never changes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spec {
     /// `r-` and eight digits.
     pub reservation_id: String,

@@ -193,8 +193,11 @@ fn sighted(beliefs: &mut Beliefs, name: &NodeName, seen: Sighting, now: Timestam
         instance.node = name.clone();
         update(instance, seen, now);
     });
-    if let Some(instance) = beliefs.instances.get(&id).filter(|instance| instance.state != before) {
-        notices.push(Notice::Changed { id, from: before, to: instance.state });
+    if let Some(to) = beliefs.instances.get(&id).map(|instance| instance.state).filter(|state| *state != before) {
+        notices.push(Notice::Changed { id, from: before, to });
+        if let (State::Pending, State::Failed, Some(node)) = (before, to, beliefs.node_mut(name)) {
+            node.launch_failed(now);
+        }
     }
 }
 

@@ -17,6 +17,8 @@ pub const DOWN_AFTER_MISSES: u32 = 3;
 pub const DOWN_AFTER_POLLS: f64 = 2.5;
 /// How long after a fault on DescribeNode it is not tried again.
 const ASK_AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// For how long a launch that failed on a node speaks against it.
+const LATELY: SignedDuration = SignedDuration::from_mins(10);
 
 /// One node.
 #[derive(Clone, Debug, PartialEq)]
@@ -39,6 +41,8 @@ pub struct Node {
     pub free: Option<Room>,
     /// Who it says it is.
     pub identity: Identity,
+    /// When launches failed on it, as far back as that counts.
+    pub failures: Vec<Timestamp>,
 }
 
 /// How a node is reached.
@@ -154,7 +158,19 @@ impl Node {
             offered: None,
             free: None,
             identity: Identity::default(),
+            failures: Vec::new(),
         }
+    }
+
+    /// A launch failed on it: it comes after other nodes for a while.
+    pub fn launch_failed(&mut self, now: Timestamp) {
+        self.failures.retain(|failed| now.duration_since(*failed) < LATELY);
+        self.failures.push(now);
+    }
+
+    /// How many launches failed on it lately.
+    pub fn failures_lately(&self, now: Timestamp) -> usize {
+        self.failures.iter().filter(|failed| now.duration_since(**failed) < LATELY).count()
     }
 
     /// It answered.

@@ -13,7 +13,8 @@ use crate::cluster::Cluster;
 use crate::convert;
 use crate::error::ClusterError;
 use crate::ids::InstanceId;
-use crate::launch::{self, Order};
+use crate::launch;
+use crate::placing::Order;
 
 /// Starts the instances of a reservation and answers those that the cluster answers for from now
 /// on: at least minCount of them, or none and return=false.

@@ -5,5 +5,6 @@
 mod calls;
 mod launches;
 mod lifecycle;
+mod placements;
 mod refreshes;
 mod scripted;

@@ -5,10 +5,12 @@
 
 mod cluster;
 mod node;
+mod placements;
 mod trace;
 
 pub use cluster::*;
 pub use node::*;
+pub use placements::*;
 pub use trace::*;
 
 use crate::marshal::operations;
@@ -24,5 +26,7 @@ operations! {
     StartInstances => StartInstancesResponse "StartInstances",
     RegisterNode => RegisterNodeResponse "RegisterNode",
     DeregisterNode => DeregisterNodeResponse "DeregisterNode",
+    DescribePlacements => DescribePlacementsResponse "DescribePlacements",
+    PlanInstances => PlanInstancesResponse "PlanInstances",
     DescribeTrace => DescribeTraceResponse "DescribeTrace",
 }

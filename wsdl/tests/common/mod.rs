@@ -100,6 +100,8 @@ pub fn table() -> Vec<Entry> {
             StartInstances StartInstancesResponse,
             RegisterNode RegisterNodeResponse,
             DeregisterNode DeregisterNodeResponse,
+            DescribePlacements DescribePlacementsResponse,
+            PlanInstances PlanInstancesResponse,
             DescribeTrace DescribeTraceResponse,
         }
     }

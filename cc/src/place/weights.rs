@@ -1,0 +1,52 @@
+//! The weights: what speaks for a node that could take an instance. They are compared one after the
+//! other, so that each means something by itself: the first that differs decides.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Candidate, Room};
+
+/// A node that makes so many instances at once comes after those that make fewer (operations-spec.md
+/// C-2, max concurrent builds). It is not refused: with one node, or many instances, waiting for nothing
+/// would be no better.
+pub const BUILDS: usize = 10;
+
+/// What speaks for a node, the weightiest first; more is better.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Weights {
+    /// Launches that failed on it lately, negative.
+    pub failures: i64,
+    /// Instances that it is making beyond [`BUILDS`] less one, negative.
+    pub builds: i64,
+    /// Its place in the policy's order, negative.
+    pub policy: i64,
+    /// MB of memory that the instance would leave.
+    pub memory_mb: i64,
+    /// Cores that the instance would leave.
+    pub cores: i64,
+}
+
+impl Weights {
+    /// The weights of a node for an instance of that size, when the policy has that preference for it.
+    pub(super) fn of(node: &Candidate, size: Room, policy: i64) -> Self {
+        let minus = |count: usize| -i64::try_from(count).unwrap_or(i64::MAX);
+        let left = node.free.less(size);
+        Self {
+            failures: minus(node.failures),
+            builds: minus(node.builds.saturating_sub(BUILDS - 1)),
+            policy,
+            memory_mb: left.memory_mb,
+            cores: left.cores,
+        }
+    }
+
+    /// Each by its name in the contract, the weightiest first.
+    pub fn named(self) -> [(&'static str, i64); 5] {
+        [
+            ("failures", self.failures),
+            ("builds", self.builds),
+            ("policy", self.policy),
+            ("memory", self.memory_mb),
+            ("cores", self.cores),
+        ]
+    }
+}

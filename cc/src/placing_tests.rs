@@ -1,0 +1,68 @@
+//! A plan is what a run would do: the same decisions on the same beliefs, which it leaves as they are.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::cluster::node::{Entry, Health, Profile, Source};
+
+const NOON: &str = "2026-11-20T12:00:00Z";
+
+type NodeFacts = (i64, i64, i64, u8, usize);
+
+fn beliefs(nodes: &[NodeFacts], there: &[(usize, i64)]) -> Beliefs {
+    let now: Timestamp = NOON.parse().unwrap();
+    let mut beliefs = Beliefs::default();
+    for (index, (memory_mb, disk_gb, cores, health, failures)) in nodes.iter().enumerate() {
+        let name = NodeName::parse(&format!("n{index}")).unwrap();
+        let (url, certificate) = (format!("http://n{index}/"), String::new());
+        beliefs.add_node(
+            Entry { name: name.clone(), url, profile: Profile::Strict, certificate, source: Source::Configured },
+            now,
+        );
+        let node = beliefs.node_mut(&name).unwrap();
+        node.answered(now);
+        node.health = [Health::Up, Health::Up, Health::Up, Health::Suspect, Health::Down][usize::from(*health)];
+        node.free = Some(Room { memory_mb: *memory_mb, disk_gb: *disk_gb, cores: *cores });
+        (0..*failures).for_each(|_| node.launch_failed(now));
+    }
+    for (number, (node, memory_mb)) in there.iter().enumerate() {
+        let id = InstanceId::parse(&format!("i-{number:08x}")).unwrap();
+        let spec = Spec { size: Room { memory_mb: *memory_mb, disk_gb: 1, cores: 1 }, ..Spec::default() };
+        let node = NodeName::parse(&format!("n{}", node % nodes.len())).unwrap();
+        beliefs.adopt(Instance::placed(id, spec, node, now));
+    }
+    drop(beliefs.take_unsaved());
+    beliefs
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    prop_oneof![Just(Schedule::Greedy), Just(Schedule::RoundRobin), Just(Schedule::PowerSave), Just(Schedule::Spread)]
+}
+
+proptest! {
+    #[test]
+    fn a_plan_decides_as_the_run_does_and_changes_nothing(
+        nodes in prop::collection::vec((0i64..2000, 0i64..60, 0i64..12, 0u8..5, 0usize..3), 1..8),
+        there in prop::collection::vec((0usize..8, 1i64..300), 0..12),
+        memory_mb in 1i64..700,
+        count in 1usize..12,
+        schedule in schedule(),
+    ) {
+        let now: Timestamp = NOON.parse().unwrap();
+        let mut beliefs = beliefs(&nodes, &there);
+        let size = Room { memory_mb, disk_gb: 2, cores: 1 };
+        let plan = imagine(&mut beliefs.imagined(), size, count, schedule, now).unwrap();
+        prop_assert!(beliefs.take_unsaved().is_empty() && beliefs.placements.take_unsaved().is_empty());
+        prop_assert_eq!(beliefs.instances.len(), there.len());
+
+        let wished = (0..count).map(|number| {
+            let id = InstanceId::parse(&format!("i-F{number:07x}")).unwrap();
+            (id, Spec { size, ..Spec::default() })
+        });
+        let order = Order { wished: wished.collect(), least: count };
+        let run = place_all(&mut beliefs, &order, schedule, now).unwrap();
+        let decisions = |placed: &Placed| placed.decisions.iter().map(|(_, _, made)| made.clone()).collect::<Vec<_>>();
+        prop_assert_eq!(decisions(&plan), decisions(&run));
+        prop_assert_eq!(plan.possible(), run.possible());
+    }
+}

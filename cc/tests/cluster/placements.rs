@@ -1,0 +1,163 @@
+//! What is written down of placement, planning without launching, and waiting for silent nodes.
+
+use std::time::Duration;
+
+use ironbark_cc::place::Schedule;
+use ironbark_wsdl::ironbark::{DescribePlacements, DescribePlacementsResponse, Placement, PlanInstances};
+use ironbark_wsdl::{CallError, RequestId, ironbark};
+use jiff::SignedDuration;
+
+use super::scripted::{Harness, Mood, ScriptedNode, run_request};
+
+const A: &str = "i-0000000A";
+const B: &str = "i-0000000B";
+
+async fn told(cloud: &Harness, request: &RequestId) -> DescribePlacementsResponse {
+    let ask = DescribePlacements { request_id: request.to_string(), ..Default::default() };
+    cloud.call(ask).await.unwrap()
+}
+
+/// `n1 memory, n2 1, n3 2`: each node with its rank or the filter that refused it.
+fn table(placement: &Placement) -> String {
+    let node = |node: &ironbark::PlacementNode| match (node.rank, &node.filter) {
+        (Some(rank), _) => format!("{} {rank}", node.name),
+        (None, filter) => format!("{} {}", node.name, filter.as_deref().unwrap_or("?")),
+    };
+    placement.nodes.iter().map(node).collect::<Vec<_>>().join(", ")
+}
+
+fn plan_of(memory: i32, count: i32) -> PlanInstances {
+    PlanInstances { memory, disk: 2, cores: 1, count, ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_is_explained_node_by_node_also_after_a_restart() {
+    let nodes = [("n1", ScriptedNode::new(64)), ("n2", ScriptedNode::new(512)), ("n3", ScriptedNode::new(512))];
+    let cloud = Harness::new(&nodes).await;
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[A])).await.unwrap();
+    let before = told(&cloud, &request).await;
+    let placement = &before.placements[0];
+    assert_eq!(table(placement), "n1 memory, n2 1, n3 2");
+    assert_eq!(placement.nodes[0].reason.as_deref(), Some("has free only 64 of 128 MB of memory"));
+    assert_eq!((placement.instance_id.as_deref(), placement.chosen.as_deref()), (Some(A), Some("n2")));
+    assert_eq!((placement.outcome.as_str(), placement.schedule.as_str(), before.taken), ("taken", "GREEDY", true));
+    assert_eq!((placement.node_count, placement.counts[0].words.as_str()), (3, "has too little memory"));
+    let cloud = cloud.restarted().await;
+    assert_eq!(told(&cloud, &request).await.placements, before.placements);
+    assert!(told(&cloud, &RequestId::random()).await.placements.is_empty());
+}
+
+/// C-T3 at the cluster: the node that refuses is told with what it said, and the next one takes it.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_and_the_next_attempt_are_one_story() {
+    let nodes = ["n1", "n2", "n3"].map(|name| (name, ScriptedNode::new(512)));
+    nodes[0].1.mood("ncRunInstance", Mood::Declines);
+    nodes[1].1.mood("ncRunInstance", Mood::Unreachable);
+    let cloud = Harness::new(&nodes).await;
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[A])).await.unwrap();
+    let told = told(&cloud, &request).await.placements;
+    let story: Vec<(String, &str, Option<&str>)> = told
+        .iter()
+        .map(|placement| (table(placement), placement.outcome.as_str(), placement.said.as_deref()))
+        .collect();
+    assert_eq!(
+        story,
+        [
+            ("n1 1, n2 2, n3 3".to_string(), "refused", Some("declined: not today")),
+            ("n1 tried, n2 1, n3 2".to_string(), "refused", Some("cannot be reached: connection refused")),
+            ("n1 tried, n2 tried, n3 1".to_string(), "taken", None),
+        ]
+    );
+    // Both failed just now: the next launch goes past them, although they come first.
+    cloud.run(1, &[B]).await.unwrap();
+    assert_eq!(cloud.believed().await[B].1, "n3");
+    cloud.clock.advance(SignedDuration::from_mins(11));
+    let plan = cloud.call(plan_of(128, 1)).await.unwrap();
+    assert_eq!(plan.placements[0].chosen.as_deref(), Some("n1"), "what is long ago does not count");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_no_node_took_is_told_too() {
+    let node = ScriptedNode::new(512);
+    node.mood("ncRunInstance", Mood::Declines);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    let request = RequestId::random();
+    let reason = match cloud.call_under(&request, run_request(1, &[A])).await {
+        Err(CallError::Declined { reason }) => reason,
+        other => panic!("{other:?}"),
+    };
+    assert!(reason.ends_with("1 node declined: not today; no other node fits"), "{reason}");
+    let refused = told(&cloud, &request).await;
+    assert!(!refused.taken);
+    assert_eq!(refused.placements.last().unwrap().outcome, "nowhere");
+
+    // No answer is no refusal: somebody may have it.
+    node.mood("ncRunInstance", Mood::Hangs);
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[B])).await.unwrap();
+    let unanswered = told(&cloud, &request).await;
+    assert_eq!((unanswered.taken, unanswered.placements[0].outcome.as_str()), (true, "unanswered"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_is_what_a_run_then_does_and_starts_nothing() {
+    for schedule in [Schedule::Greedy, Schedule::RoundRobin, Schedule::PowerSave, Schedule::Spread] {
+        let nodes = [("n1", ScriptedNode::new(200)), ("n2", ScriptedNode::new(300)), ("n3", ScriptedNode::new(64))];
+        let cloud = Harness::scheduled(schedule, &nodes).await;
+        let plan = cloud.call(PlanInstances { keep: true, ..plan_of(128, 3) }).await.unwrap();
+        assert_eq!((plan.possible, plan.silent, plan.short), (3, false, None));
+        assert!(cloud.launches().is_empty() && cloud.believed().await.is_empty());
+        let request = RequestId::random();
+        cloud.call_under(&request, run_request(3, &[A, B, "i-0000000C"])).await.unwrap();
+        let run = told(&cloud, &request).await.placements;
+        let nodes = |of: &[Placement]| of.iter().map(|placement| placement.nodes.clone()).collect::<Vec<_>>();
+        assert_eq!(nodes(&plan.placements), nodes(&run), "{schedule:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_tells_how_many_fit_and_is_kept_if_asked_for() {
+    let cloud = Harness::new(&[("n1", ScriptedNode::new(300))]).await;
+    for keep in [false, true] {
+        let request = RequestId::random();
+        let plan = cloud.call_under(&request, PlanInstances { keep, ..plan_of(128, 4) }).await.unwrap();
+        assert_eq!((plan.possible, plan.short.as_deref()), (2, Some("1 node has too little memory")));
+        let outcomes: Vec<&str> = plan.placements.iter().map(|placement| placement.outcome.as_str()).collect();
+        assert_eq!(outcomes, ["planned", "planned", "nowhere", "nowhere"]);
+        let kept = told(&cloud, &request).await;
+        assert_eq!((kept.placements.len(), kept.taken), (if keep { 4 } else { 0 }, false));
+    }
+    for (bad, field) in [(plan_of(0, 1), "memory"), (plan_of(1, 0), "count"), (plan_of(1, 1_000_000), "count")] {
+        let error = cloud.call(bad).await.unwrap_err().to_string();
+        assert!(error.contains(field), "{error}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_missed_one_refresh_is_asked_again_before_a_launch_is_refused() {
+    let node = ScriptedNode::new(512);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    node.mood("*", Mood::Unreachable);
+    cloud.poll().await;
+    assert!(cloud.call(plan_of(128, 1)).await.unwrap().silent);
+    node.mood("*", Mood::Well);
+    assert_eq!(cloud.run(1, &[A]).await.unwrap(), [A]);
+    assert_eq!(node.states()[A], "pending");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_stays_silent_is_not_waited_for_for_ever() {
+    let node = ScriptedNode::new(512);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    node.mood("*", Mood::Unreachable);
+    cloud.poll().await;
+    let began = tokio::time::Instant::now();
+    let request = RequestId::random();
+    let reason = cloud.call_under(&request, run_request(1, &[A])).await.unwrap_err().to_string();
+    assert!(reason.contains("1 node does not answer now"), "{reason}");
+    assert!((Duration::from_secs(29)..Duration::from_secs(40)).contains(&began.elapsed()));
+    let told = told(&cloud, &request).await.placements;
+    assert_eq!(told.iter().map(table).collect::<Vec<_>>(), ["n1 silent"], "the last attempt alone is kept");
+}
