@@ -4,11 +4,14 @@
 
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use aws_lc_rs::rand;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use ironbark_wsdl::wsse::{Identity, KeyError};
 use md5::Digest as _;
 use rcgen::{KeyPair, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
-use ssh_key::PublicKey;
+use ssh_key::private::{Ed25519Keypair, Ed25519PrivateKey, KeypairData};
 use ssh_key::public::{Ed25519PublicKey, KeyData, RsaPublicKey};
+use ssh_key::{LineEnding, PrivateKey, PublicKey};
 use thiserror::Error;
 
 use crate::ec2::keys::KeyType;
@@ -36,7 +39,8 @@ pub enum CredentialError {
 
 /// A new key pair, with its private half.
 pub struct NewKeyPair {
-    /// The private key, PEM with `\n` line ends.
+    /// The private key with `\n` line ends, in the form that EC2 gives it and every SSH client reads:
+    /// PKCS#1 of RSA, OpenSSH's own of Ed25519.
     pub private_pem: String,
     /// The OpenSSH line.
     pub public_key: String,
@@ -70,20 +74,42 @@ pub fn new_key_pair(key_type: KeyType, comment: &str) -> Result<NewKeyPair, Cred
         KeyType::Ed25519 => KeyData::Ed25519(Ed25519PublicKey::try_from(key.public_key_raw())?),
     };
     Ok(NewKeyPair {
-        private_pem: key.serialize_pem().replace("\r\n", "\n"),
+        private_pem: private_pem(key_type, key.serialized_der(), comment)?,
         public_key: PublicKey::new(data, comment).to_openssh()?,
         fingerprint: pairs(digest(&SHA1_FOR_LEGACY_USE_ONLY, key.serialized_der()).as_ref()),
     })
 }
 
-/// Reads a public key in OpenSSH's form: RSA of 1024 to 16384 bits, or Ed25519.
+/// The private key that a PKCS#8 text holds, as SSH clients want it: Debian 12's OpenSSH reads no
+/// Ed25519 key out of PKCS#8, and paramiko no key at all.
+fn private_pem(key_type: KeyType, pkcs8: &[u8], comment: &str) -> Result<String, CredentialError> {
+    let inner =
+        pkcs8_content(pkcs8).ok_or_else(|| CredentialError::NotAKey("the new key is not PKCS#8".to_string()))?;
+    match key_type {
+        KeyType::Rsa => {
+            let form = pem::EncodeConfig::new().set_line_ending(pem::LineEnding::LF);
+            Ok(pem::encode_config(&pem::Pem::new("RSA PRIVATE KEY", inner), form))
+        }
+        KeyType::Ed25519 => {
+            // RFC 8410, section 7: an octet string within the octet string.
+            let seed = der_read(inner).map_or(inner, |(_, seed, _)| seed);
+            let pair = Ed25519Keypair::from(Ed25519PrivateKey::try_from(seed)?);
+            Ok(PrivateKey::new(KeypairData::Ed25519(pair), comment)?.to_openssh(LineEnding::LF)?.to_string())
+        }
+    }
+}
+
+/// Reads a public key in OpenSSH's form or that of RFC 4716: RSA of 1024 to 16384 bits, or Ed25519.
 ///
 /// # Errors
 /// [`CredentialError::NotAKey`] with a sentence for the user.
-pub fn import_key(line: &str) -> Result<ImportedKey, CredentialError> {
+pub fn import_key(text: &str) -> Result<ImportedKey, CredentialError> {
     let refused = |problem: String| CredentialError::NotAKey(problem);
-    let key =
-        PublicKey::from_openssh(line).map_err(|error| refused(format!("The key is not in OpenSSH's form: {error}")))?;
+    let key = if text.starts_with(RFC4716_BEGIN) {
+        rfc4716(text).ok_or_else(|| refused("The key is not in the form of RFC 4716".to_string()))?
+    } else {
+        PublicKey::from_openssh(text).map_err(|error| refused(format!("The key is not in OpenSSH's form: {error}")))?
+    };
     let (key_type, der) = match key.key_data() {
         KeyData::Rsa(rsa) => (KeyType::Rsa, rsa_spki(rsa)?),
         KeyData::Ed25519(ed25519) => (KeyType::Ed25519, ed25519_spki(&ed25519.0)),
@@ -95,6 +121,25 @@ pub fn import_key(line: &str) -> Result<ImportedKey, CredentialError> {
         }
     };
     Ok(ImportedKey { key_type, public_key: key.to_openssh()?, fingerprint: pairs(&md5::Md5::digest(der)) })
+}
+
+/// What a public key in the form of RFC 4716 begins with.
+pub const RFC4716_BEGIN: &str = "---- BEGIN SSH2 PUBLIC KEY ----";
+const RFC4716_END: &str = "---- END SSH2 PUBLIC KEY ----";
+
+/// The key in that form (RFC 4716, section 3): headers, which a backslash at the end of a line
+/// continues on the next, then base64.
+fn rfc4716(text: &str) -> Option<PublicKey> {
+    let (body, _) = text.strip_prefix(RFC4716_BEGIN)?.split_once(RFC4716_END)?;
+    let mut encoded = String::new();
+    let mut continued = false;
+    for line in body.lines().map(str::trim) {
+        if !continued && !line.contains(':') {
+            encoded.push_str(line);
+        }
+        continued = line.ends_with('\\');
+    }
+    PublicKey::from_bytes(&STANDARD.decode(encoded).ok()?).ok()
 }
 
 /// A new access key for the user of that id: an id of 20 characters, a secret of 40.
@@ -186,6 +231,15 @@ fn rsa_public(pkcs1: &[u8]) -> Result<KeyData, CredentialError> {
     Ok(KeyData::Rsa(RsaPublicKey { e: integer(exponent)?, n: integer(modulus)? }))
 }
 
+/// The private key within PKCS#8 (RFC 5208, section 5): a sequence of version, algorithm and an octet
+/// string, whose content this is.
+fn pkcs8_content(pkcs8: &[u8]) -> Option<&[u8]> {
+    let (_, body, _) = der_read(pkcs8)?;
+    let (_, _version, rest) = der_read(body)?;
+    let (_, _algorithm, rest) = der_read(rest)?;
+    der_read(rest).map(|(_, content, _)| content)
+}
+
 const SEQUENCE: u8 = 0x30;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
@@ -259,12 +313,30 @@ mod tests {
     }
 
     #[test]
+    fn a_key_may_come_in_the_form_of_rfc_4716() {
+        let line = ED25519.trim();
+        let encoded = line.split(' ').nth(1).unwrap();
+        let (first, second) = encoded.split_at(30);
+        let text = |inner: &str| format!("{RFC4716_BEGIN}\n{inner}\n{RFC4716_END}");
+        let headers = "Comment: \"me: on two \\\r\nlines\"\r\nx-other: y";
+        let key = import_key(&text(&format!("{headers}\r\n{first}\r\n{second}"))).unwrap();
+        assert_eq!(key.fingerprint, ED25519_MD5.trim());
+        assert_eq!(key.public_key, format!("ssh-ed25519 {encoded}"));
+        assert!(import_key(&text(first)).is_err(), "half a key");
+        assert!(import_key(&format!("{RFC4716_BEGIN}\n{encoded}")).is_err(), "no end");
+    }
+
+    #[test]
     fn new_keys_can_be_imported() {
-        for (key_type, name) in [(KeyType::Rsa, "ssh-rsa "), (KeyType::Ed25519, "ssh-ed25519 ")] {
+        let kinds = [
+            (KeyType::Rsa, "ssh-rsa ", "-----BEGIN RSA PRIVATE KEY-----\n"),
+            (KeyType::Ed25519, "ssh-ed25519 ", "-----BEGIN OPENSSH PRIVATE KEY-----\n"),
+        ];
+        for (key_type, name, begin) in kinds {
             let key = new_key_pair(key_type, "me").unwrap();
             assert!(key.public_key.starts_with(name) && key.public_key.ends_with(" me"), "{}", key.public_key);
             assert_eq!(key.fingerprint.len(), 59);
-            assert!(key.private_pem.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+            assert!(key.private_pem.starts_with(begin) && !key.private_pem.contains('\r'));
             assert_eq!(import_key(&key.public_key).unwrap().key_type, key_type);
         }
     }

@@ -62,5 +62,9 @@ assert ips() == ["192.0.2.12"]
 assert ec2.allocate_address()["PublicIp"] == "192.0.2.10"
 for ip in ips():
     ec2.release_address(PublicIp=ip)
+# Asked in one breath: equal requests, which want three addresses and not one.
+assert sorted(ec2.allocate_address()["PublicIp"] for _ in range(3)) == ["192.0.2.10", "192.0.2.11", "192.0.2.12"]
+for ip in ips():
+    ec2.release_address(PublicIp=ip)
 ec2.terminate_instances(InstanceIds=[instance])
 print("ok", instance)

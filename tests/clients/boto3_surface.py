@@ -2,7 +2,9 @@
 usage: boto3_surface.py IMAGE"""
 import base64
 import os
+import subprocess
 import sys
+import tempfile
 import urllib.error
 import urllib.request
 import uuid
@@ -102,13 +104,28 @@ def types_are_offered_in_the_zone_and_the_region():
 
 @case
 def a_key_pair_has_all_its_parts():
-    assert key["KeyMaterial"].startswith("-----BEGIN") and key["KeyPairId"].startswith("key-"), key
+    assert key["KeyMaterial"].startswith("-----BEGIN RSA PRIVATE KEY-----") and key["KeyPairId"].startswith("key-"), key
     assert len(key["KeyFingerprint"].split(":")) == 20, key["KeyFingerprint"]
     listed = ec2.describe_key_pairs(KeyNames=["surface"])["KeyPairs"][0]
     assert listed["KeyFingerprint"] == key["KeyFingerprint"] and listed["KeyType"] == "rsa", listed
     assert ec2.describe_key_pairs(KeyPairIds=[key["KeyPairId"]])["KeyPairs"] == [listed]
     assert ec2.describe_key_pairs(Filters=filters(key_name="surf*"))["KeyPairs"] == [listed]
     assert ec2.describe_key_pairs(Filters=filters(fingerprint="00:00"))["KeyPairs"] == []
+
+
+@case
+def ssh_reads_the_private_keys():
+    for kind in ["rsa", "ed25519"]:
+        made = ec2.create_key_pair(KeyName=kind, KeyType=kind)
+        file = os.path.join(tempfile.mkdtemp(), kind)
+        with open(os.open(file, os.O_WRONLY | os.O_CREAT, 0o600), "w") as opened:
+            opened.write(made["KeyMaterial"])
+        public = subprocess.run(["ssh-keygen", "-y", "-f", file], capture_output=True, text=True, check=True).stdout
+        assert public.startswith(f"ssh-{kind} "), public
+        # What was made here is known again when it is brought.
+        ec2.import_key_pair(KeyName=f"{kind}-again", PublicKeyMaterial=public.encode())
+        ec2.delete_key_pair(KeyName=kind)
+        ec2.delete_key_pair(KeyName=f"{kind}-again")
 
 
 @case
@@ -129,6 +146,11 @@ def keys_are_imported():
     refused("InvalidKeyPair.Duplicate", ec2.import_key_pair, KeyName="imported", PublicKeyMaterial=line.encode())
     refused("InvalidKey.Format", ec2.import_key_pair, KeyName="broken", PublicKeyMaterial=b"ssh-rsa AAAA")
     refused("InvalidKey.Format", ec2.import_key_pair, KeyName="broken", PublicKeyMaterial=b"hello")
+    ssh2 = "---- BEGIN SSH2 PUBLIC KEY ----\nComment: me\n%s\n---- END SSH2 PUBLIC KEY ----\n"
+    again = ec2.import_key_pair(KeyName="ssh2", PublicKeyMaterial=(ssh2 % line.split()[1]).encode())
+    assert again["KeyFingerprint"] == imported["KeyFingerprint"], again
+    refused("InvalidKey.Format", ec2.import_key_pair, KeyName="broken", PublicKeyMaterial=(ssh2 % "AAAA").encode())
+    ec2.delete_key_pair(KeyName="ssh2")
     ec2.delete_key_pair(KeyName="imported")
 
 
@@ -149,6 +171,7 @@ def an_instance_has_what_clients_read():
     assert [g["GroupName"] for g in shown["SecurityGroups"]] == ["default"], shown
     assert shown["EnclaveOptions"] == {"Enabled": False} and shown["HibernationOptions"] == {"Configured": False}, shown
     assert shown["LaunchTime"].tzinfo is not None
+    assert "Tags" not in shown, "as EC2 tells of no tags"
 
 
 @case
@@ -508,7 +531,7 @@ def image_attributes_are_shown_and_changed():
     assert show("description")["Description"] == {"Value": "new"}
     assert "Value" not in show("kernel").get("KernelId", {}) and show("blockDeviceMapping")["BlockDeviceMappings"] == []
     modify = ec2.modify_image_attribute
-    refused("InvalidUserID.Malformed", modify, ImageId=made, LaunchPermission={"Add": [{"UserId": "bob"}]})
+    refused("InvalidAMIAttributeItemValue", modify, ImageId=made, LaunchPermission={"Add": [{"UserId": "bob"}]})
     refused("InvalidAMIAttributeItemValue", modify, ImageId=made, LaunchPermission={"Add": [{"UserId": "000000000000"}]})
     refused("InvalidAMIAttributeItemValue", modify, ImageId=made, LaunchPermission={"Add": [{"Group": "some"}]})
     refused("InvalidParameterCombination", modify, ImageId=made)

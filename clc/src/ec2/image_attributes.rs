@@ -63,8 +63,10 @@ impl Permission {
             return Ok(Permission::Account(id.to_string()));
         }
         let shown: String = id.chars().take(60).collect();
-        let text = format!("Invalid user id: \"{shown}\" (expecting the 12 digits of an account)");
-        Err(Ec2Error::new(Code::InvalidUserIdMalformed, text))
+        let text = format!(
+            "Invalid attribute item value \"{shown}\" for userId item type; it must be the 12 digits of an account"
+        );
+        Err(Ec2Error::new(Code::InvalidImageAttributeItemValue, text))
     }
 
     fn group(name: &str) -> Result<Self, Ec2Error> {
@@ -276,7 +278,7 @@ mod tests {
         let code = |form: &[(&str, &str)]| modify(form).unwrap_err().code;
         assert_eq!(code(&[]), Code::InvalidParameterCombination);
         assert_eq!(code(&[("Attribute", "launchPermission")]), Code::InvalidParameterCombination);
-        assert_eq!(code(&[("LaunchPermission.Add.1.UserId", "bob")]), Code::InvalidUserIdMalformed);
+        assert_eq!(code(&[("LaunchPermission.Add.1.UserId", "bob")]), Code::InvalidImageAttributeItemValue);
         assert_eq!(code(&[("LaunchPermission.Add.1.Group", "some")]), Code::InvalidImageAttributeItemValue);
         assert_eq!(code(&[("UserGroup.1", "all")]), Code::MissingParameter);
         assert_eq!(code(&[("UserGroup.1", "all"), ("OperationType", "toggle")]), Code::InvalidParameterValue);

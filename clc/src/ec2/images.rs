@@ -96,7 +96,7 @@ impl Image {
         w.optional("rootDeviceName", self.root_device_name.as_deref());
         w.texts("blockDeviceMapping", Vec::<String>::new());
         w.since("2010-06-15", |w| w.text("virtualizationType", "hvm"));
-        Tag::write_set(&self.tags, w);
+        Tag::write_any(&self.tags, w);
         w.query_only(|w| {
             w.text("hypervisor", "kvm");
             w.time("creationDate", self.created);

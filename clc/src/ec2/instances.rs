@@ -191,7 +191,7 @@ impl Instance {
         w.texts("blockDeviceMapping", Vec::<String>::new());
         w.since("2010-06-15", |w| w.text("virtualizationType", "hvm"));
         w.since("2010-08-31", |w| w.optional("clientToken", self.client_token.as_deref()));
-        Tag::write_set(&self.tags, w);
+        Tag::write_any(&self.tags, w);
         w.query_only(|w| self.write_later(w));
     }
 

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
 use super::{Done, ResourceType, Tag};
+use crate::credentials::RFC4716_BEGIN;
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
 
@@ -141,8 +142,8 @@ impl Reply for CreateKeyPairResponse {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ImportKeyPair {
     pub key_name: String,
-    /// One line in OpenSSH's form, `ssh-rsa AAAA... comment`; whether it is a good key is for the
-    /// action to check.
+    /// One line in OpenSSH's form, `ssh-rsa AAAA... comment`, or a text in that of RFC 4716; whether
+    /// it is a good key is for the action to check.
     pub public_key: String,
     pub tags: Vec<Tag>,
 }
@@ -164,25 +165,27 @@ impl Action for ImportKeyPair {
     }
 }
 
-/// Base64 of the OpenSSH line (as EC2 has it); the bare line is let pass, which some clients send.
+/// Base64 of the key (as EC2 has it); the bare key is let pass, which some clients send.
 fn public_key(material: &str) -> Result<String, Ec2Error> {
     use base64::Engine as _;
     let refused = || {
-        let text = "Key is not in valid OpenSSH public key format: PublicKeyMaterial must be the base64 of a line such as 'ssh-rsa AAAA...'";
+        let text = "Key is not in valid OpenSSH public key format: PublicKeyMaterial must be the base64 of a line such as 'ssh-rsa AAAA...', or of a key in the form of RFC 4716";
         Ec2Error::new(Code::InvalidKeyFormat, text)
     };
     if material.len() > MAX_PUBLIC_KEY {
         return Err(refused());
     }
-    let line = if material.trim_start().starts_with("ssh-") || material.trim_start().starts_with("ecdsa-") {
+    let bare = ["ssh-", "ecdsa-", RFC4716_BEGIN];
+    let key = if bare.iter().any(|begin| material.trim_start().starts_with(begin)) {
         material.to_string()
     } else {
         let compact: String = material.chars().filter(|c| !c.is_whitespace()).collect();
         let bytes = base64::engine::general_purpose::STANDARD.decode(compact).map_err(|_| refused())?;
         String::from_utf8(bytes).map_err(|_| refused())?
     };
-    let line = line.trim();
-    if line.is_empty() || line.chars().any(char::is_control) { Err(refused()) } else { Ok(line.to_string()) }
+    let key = key.trim();
+    let is_line = !key.is_empty() && !key.chars().any(char::is_control);
+    if is_line || key.starts_with(RFC4716_BEGIN) { Ok(key.to_string()) } else { Err(refused()) }
 }
 
 /// The imported key pair.

@@ -70,6 +70,14 @@ impl Tag {
         params.groups("Tag").into_iter().map(tag).collect()
     }
 
+    /// Writes `tagSet` if there is a tag. Of things without one, EC2 leaves it out where this is used,
+    /// and scripts look for that.
+    pub fn write_any(tags: &[Tag], w: &mut Writer) {
+        if !tags.is_empty() {
+            Tag::write_set(tags, w);
+        }
+    }
+
     /// Writes `tagSet`, which the contract has since 2010-08-31.
     pub fn write_set(tags: &[Tag], w: &mut Writer) {
         w.since("2010-08-31", |w| {
