@@ -79,6 +79,11 @@ pub struct Node {
 }
 
 impl Known {
+    /// Whether it has said that it knows this operation, which 2.0.1 has not.
+    pub fn knows(&self, operation: &str) -> bool {
+        self.description.as_ref().is_some_and(|told| told.operations.iter().any(|known| known == operation))
+    }
+
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
         self.description.as_ref()?.nodes.iter().find(|node| node.name == name)

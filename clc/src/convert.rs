@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use crate::clusters::{Description, Node, Room};
 use crate::ec2::addresses as ec2_addresses;
+use crate::ec2::admin::{Decision, NodeLine, ReasonCount};
 use crate::ec2::images as ec2_images;
 use crate::ec2::instances as ec2;
 use crate::ec2::keys as ec2_keys;
@@ -81,6 +82,45 @@ pub fn describe_resources() -> cc::DescribeResources {
     cc::DescribeResources {
         instance_types: SIZES.into_iter().map(machine).collect(),
         ..cc::DescribeResources::default()
+    }
+}
+
+/// The question where instances of that size would be placed.
+pub fn plan_instances(size: Size, count: u32) -> ironbark::PlanInstances {
+    ironbark::PlanInstances {
+        memory: int(size.memory_mb),
+        disk: int(size.disk_gb),
+        cores: int(size.cores),
+        count: int(count),
+        ..ironbark::PlanInstances::default()
+    }
+}
+
+/// What a cluster decided about one instance; nodes are for administrators.
+pub fn decision(zone: &str, placement: &ironbark::Placement, nodes_shown: bool) -> Decision {
+    let reason = |count: &ironbark::PlacementCount| ReasonCount {
+        filter: count.filter.clone(),
+        nodes: count.nodes,
+        words: count.words.clone(),
+    };
+    let node = |node: &ironbark::PlacementNode| NodeLine {
+        name: node.name.clone(),
+        rank: node.rank,
+        filter: node.filter.clone(),
+        reason: node.reason.clone(),
+        weights: node.weights.iter().map(|weight| (weight.name.clone(), weight.value)).collect(),
+    };
+    Decision {
+        zone: zone.to_string(),
+        number: placement.number,
+        at: placement.at.timestamp().to_string(),
+        instance_id: placement.instance_id.clone(),
+        schedule: placement.schedule.clone(),
+        outcome: placement.outcome.clone(),
+        said: placement.said.clone(),
+        node_count: placement.node_count,
+        reasons: placement.counts.iter().map(reason).collect(),
+        nodes: nodes_shown.then(|| placement.nodes.iter().map(node).collect()),
     }
 }
 

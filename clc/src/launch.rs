@@ -3,6 +3,8 @@
 //! the cluster has said that it is so. A cluster knows an instance by its id, so nothing here
 //! happens twice.
 
+mod declined;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -17,6 +19,7 @@ use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
 use crate::lifecycle::{Due, Wish};
+use crate::placement;
 use crate::store::{Instance, Reason, Resized, StoreError};
 
 /// How often the records are looked at when nobody rings.
@@ -179,7 +182,7 @@ async fn begin(cloud: &Arc<Cloud>, tries: &Arc<Tries>, work: &mut JoinSet<()>) -
     Ok(())
 }
 
-async fn carry_out(cloud: &Cloud, batch: &Batch, instances: &[Instance]) {
+async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) {
     let ctx = cloud.context(&batch.request_id, &batch.owner, BUDGET);
     let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
     let detail = ids.join(" ");
@@ -214,7 +217,7 @@ enum Untold {
 }
 
 async fn launch(
-    cloud: &Cloud,
+    cloud: &Arc<Cloud>,
     ctx: &Context,
     cluster: &str,
     reservation_id: &str,
@@ -234,10 +237,8 @@ async fn launch(
     let answer = match tell(&cloud.clusters, ctx, cluster, request, reservation_id).await {
         Ok(answer) => answer,
         Err(CallError::Declined { reason }) => {
-            let reason = Reason::new("Server.InsufficientInstanceCapacity", reason);
-            let declined = asked.iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
-            cloud.store.launched(Vec::new(), declined, cloud.now()).await?;
-            return Ok(format!("declined: {}", reason.text));
+            let all = instances.len() == asked.len();
+            return declined::declined(cloud, ctx, cluster, &reservation, &asked, all, reason).await;
         }
         Err(error @ (CallError::Fault { .. } | CallError::Unreachable { .. } | CallError::TimedOut { .. })) => {
             give_up_old(cloud, cluster, &asked, &error).await?;
@@ -249,7 +250,8 @@ async fn launch(
     };
     let (taken, left): (Vec<&Instance>, Vec<&Instance>) = asked.iter().partition(accepted);
     let outcome = format!("cluster {cluster} took {} of {}", taken.len(), asked.len());
-    let reason = Reason::new("Server.InsufficientInstanceCapacity", format!("{outcome} instances of this request"));
+    let text = format!("{outcome} instances of this request; {}", placement::hint(&reservation.request_id));
+    let reason = Reason::new("Server.InsufficientInstanceCapacity", text);
     let taken = taken.into_iter().map(|instance| instance.id.clone()).collect();
     let declined = left.into_iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
     cloud.store.launched(taken, declined, cloud.now()).await?;

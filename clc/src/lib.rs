@@ -21,6 +21,7 @@ pub mod ids;
 pub mod init;
 pub mod launch;
 pub mod lifecycle;
+pub mod placement;
 pub mod pool;
 pub mod refresh;
 pub mod role;

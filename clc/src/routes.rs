@@ -3,7 +3,7 @@
 
 use crate::actions::{
     account, accounts, addresses, admin, attributes, console, credentials, history, image_attributes, images,
-    instances, keys, quotas, run, security_groups, status, tags, trace, users, zones,
+    instances, keys, placements, quotas, run, security_groups, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -99,5 +99,7 @@ pub fn actions() -> Actions<Cloud> {
         .on(credentials::update_signing_certificate)
         .on(credentials::delete_signing_certificate)
         .on(trace::describe_trace)
+        .on(placements::describe_placements)
+        .on(placements::describe_placement_plan)
         .on(history::describe_instance_history)
 }

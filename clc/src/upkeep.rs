@@ -23,6 +23,8 @@ const KEEP_ENDED: SignedDuration = SignedDuration::from_hours(25);
 /// How long the history of an instance is kept after the last that it tells: a week longer than the
 /// instance's own record.
 const KEEP_HISTORY: SignedDuration = SignedDuration::from_hours(25 + 7 * 24);
+/// How long it is kept why a launch went to its zone (operations-spec.md C-3).
+const KEEP_ZONE_CHOICES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often it is looked for what is to be forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 
@@ -104,6 +106,10 @@ async fn tidy(cloud: &Cloud) {
         }
         let last_before = (cloud.clock.now() - KEEP_HISTORY).as_microsecond();
         if let Err(error) = cloud.store.forget_history(last_before).await {
+            tracing::error!(event = "upkeep.forget", error = with_causes(&error));
+        }
+        let made_before = (cloud.clock.now() - KEEP_ZONE_CHOICES).as_microsecond();
+        if let Err(error) = cloud.store.forget_zone_choices(made_before).await {
             tracing::error!(event = "upkeep.forget", error = with_causes(&error));
         }
         tokio::time::sleep(TIDY_EVERY).await;

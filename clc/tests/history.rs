@@ -166,7 +166,8 @@ async fn a_launch_that_fails_and_a_wish_that_is_overtaken_say_so() {
     lab.cc.refuse("RunInstances", "no node has room");
     let declined = lab.run_instances(Lab::run(1)).await.unwrap().remove(0);
     lab.pass().await;
-    assert_eq!(last(&lab, &declined).await.2.as_deref(), Some("failed: no node has room"));
+    let result = last(&lab, &declined).await.2.unwrap();
+    assert!(result.starts_with("failed: zone cluster1: no node has room;"), "{result}");
 }
 
 #[tokio::test]

@@ -60,6 +60,8 @@ fn launch(number: u32) -> Launch {
         tags: Vec::new(),
         by: "admin/admin".into(),
         digest: "d".into(),
+        zone_named: false,
+        zone_verdicts: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod image_attributes;
 pub mod images;
 pub mod instances;
 pub mod keys;
+pub mod placements;
 pub mod quotas;
 pub mod run;
 pub mod security_groups;

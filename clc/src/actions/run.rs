@@ -6,11 +6,9 @@ use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
 use ironbark_wsdl::Context;
-use jiff::SignedDuration;
 
 use super::quotas::too_much;
 use crate::cloud::Cloud;
-use crate::clusters::{Known, Room};
 use crate::convert;
 use crate::ec2::images::ImageType;
 use crate::ec2::instances::Group;
@@ -19,11 +17,10 @@ use crate::ec2::security_groups::{DEFAULT_GROUP, GroupRef, SecurityGroup};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
-use crate::store::{Attributes, Idempotency, Image, Launch, Reservation, Reserved};
+use crate::placement::{self, Wanted};
+use crate::store::{Attributes, Idempotency, Image, Launch, Reservation, Reserved, ZoneChoice, ZoneVerdict};
 use crate::types::{Size, size};
 
-/// What a cluster said of its room is believed for so long.
-const BELIEVED: SignedDuration = SignedDuration::from_secs(30);
 /// Ids are random: that five sets in a row meet a taken one does not happen.
 const ID_TRIES: usize = 5;
 
@@ -45,7 +42,7 @@ pub async fn run_instances(
     {
         return repeated(&cloud, known).await;
     }
-    let order = Order::check(&cloud, &caller, &request).await?;
+    let order = Order::check(&cloud, &ctx, &caller, &request).await?;
     for _ in 0..ID_TRIES {
         let launch = order.launch(&ctx, &caller, &request, &digest, cloud.now());
         let id = launch.reservation.id.clone();
@@ -90,12 +87,18 @@ struct Order {
     groups: Vec<Group>,
     public_key: String,
     zone: String,
+    verdicts: Vec<ZoneVerdict>,
     count: u32,
 }
 
 impl Order {
-    async fn check(cloud: &Cloud, caller: &Caller, request: &RunInstances) -> Result<Self, Ec2Error> {
-        let size = size(&request.instance_type).ok_or_else(|| no_type(&request.instance_type))?;
+    async fn check(
+        cloud: &Arc<Cloud>,
+        ctx: &Context,
+        caller: &Caller,
+        request: &RunInstances,
+    ) -> Result<Self, Ec2Error> {
+        let size = find_size(&request.instance_type)?;
         let images = cloud.store.images().await?;
         let find = |id: &str, kind: ImageType| find_image(&images, caller, id, kind);
         let image = find(&request.image_id, ImageType::Machine)?;
@@ -118,8 +121,8 @@ impl Order {
                 key.ok_or_else(|| Ec2Error::no_key_pair(name))?.public_key
             }
         };
-        let zone = choose_zone(cloud, request, size)?;
-        Ok(Self { size, image, kernel, ramdisk, groups, public_key, zone, count: request.max_count })
+        let (zone, verdicts) = choose_zone(cloud, ctx, caller, request, size).await?;
+        Ok(Self { size, image, kernel, ramdisk, groups, public_key, zone, verdicts, count: request.max_count })
     }
 
     fn launch(&self, ctx: &Context, caller: &Caller, request: &RunInstances, digest: &str, now: i64) -> Launch {
@@ -158,6 +161,8 @@ impl Order {
             tags: request.tags.clone(),
             by: caller.to_string(),
             digest: digest.to_string(),
+            zone_named: request.availability_zone.is_some(),
+            zone_verdicts: self.verdicts.clone(),
         }
     }
 }
@@ -186,70 +191,72 @@ fn groups(all: Vec<SecurityGroup>, request: &RunInstances) -> Result<Vec<Group>,
     Ok(chosen.map(|group| Group { id: group.group_id, name: group.name }).collect())
 }
 
-/// How much a zone is worth trying.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Prospect {
-    /// It said lately that it has no room for the least that is asked for.
-    Full,
-    /// It has not answered lately.
-    Unknown,
-    /// It has room for so many, but at least for the least.
-    Room(u32),
-}
-
 /// The zone asked for, or the one with most room.
-fn choose_zone(cloud: &Cloud, request: &RunInstances, size: Size) -> Result<String, Ec2Error> {
-    let known = cloud.clusters.all_known();
-    if known.is_empty() {
+async fn choose_zone(
+    cloud: &Arc<Cloud>,
+    ctx: &Context,
+    caller: &Caller,
+    request: &RunInstances,
+    size: Size,
+) -> Result<(String, Vec<ZoneVerdict>), Ec2Error> {
+    let names = cloud.clusters.names();
+    if names.is_empty() {
         let text = "The cloud has no zone yet: an administrator must register a cluster (euca admin register-cluster)";
         return Err(Ec2Error::new(Code::Unsupported, text));
     }
-    let now = cloud.clock.now();
-    let prospects =
-        known.into_iter().map(|(cluster, known)| (prospect(&known, size, request.min_count, now), cluster.name));
-    let wanted = |name: &String| request.availability_zone.as_ref().is_none_or(|zone| zone == name);
-    // The first by name wins among equals: max_by_key keeps the last.
-    let best = prospects
-        .filter(|(_, name)| wanted(name))
-        .collect::<Vec<_>>()
-        .into_iter()
-        .rev()
-        .max_by_key(|(prospect, _)| *prospect);
-    match best {
-        None => Err(no_zone(request.availability_zone.as_deref().unwrap_or_default())),
-        Some((Prospect::Full, name)) => {
-            let place = match &request.availability_zone {
-                Some(_) => format!("Zone {name} has"),
-                None => "No zone has".to_string(),
-            };
-            let not = if request.availability_zone.is_some() { "no " } else { "" };
-            let text = format!(
-                "{place} {not}room for {} instances of type {} now; ask for fewer or smaller ones, or try again later",
-                request.min_count, size.name
-            );
-            Err(Ec2Error::new(Code::InsufficientInstanceCapacity, text))
-        }
-        Some((Prospect::Unknown | Prospect::Room(_), name)) => Ok(name),
+    let named = request.availability_zone.clone();
+    if let Some(zone) = named.as_ref().filter(|zone| !names.contains(zone)) {
+        return Err(no_zone(zone));
     }
+    let wanted = Wanted { size, least: request.min_count, zone: named.clone(), declined: Vec::new() };
+    let choice = placement::choose(cloud, ctx, &wanted).await;
+    if let Some(zone) = choice.zone {
+        return Ok((zone, choice.verdicts));
+    }
+    let error = no_room(ctx, &wanted, &choice.verdicts);
+    let choice = ZoneChoice {
+        request_id: ctx.request.to_string(),
+        owner: caller.account.clone(),
+        attempt: 1,
+        named: named.is_some(),
+        at: cloud.now(),
+        declined: None,
+        verdicts: choice.verdicts,
+    };
+    cloud.store.keep_zone_choice(choice).await?;
+    Err(error)
 }
 
-fn prospect(known: &Known, size: Size, least: u32, now: jiff::Timestamp) -> Prospect {
-    let lately = known.answered.is_some_and(|answered| now.duration_since(answered) <= BELIEVED);
-    if !lately {
-        return Prospect::Unknown;
-    }
-    let Room { available, .. } = known.room.get(size.name).copied().unwrap_or_default();
-    if available < least { Prospect::Full } else { Prospect::Room(available) }
+/// That no zone will do, and why none.
+fn no_room(ctx: &Context, wanted: &Wanted, verdicts: &[ZoneVerdict]) -> Ec2Error {
+    let which = match &wanted.zone {
+        Some(zone) => format!("Zone {zone} has no"),
+        None => "No zone has".to_string(),
+    };
+    let why = verdicts.iter().map(|verdict| format!("zone {}: {}", verdict.zone, verdict.sentence));
+    let text = format!(
+        "{which} room for {} instances of type {} now ({}); ask for fewer or smaller ones, or try again later. {}",
+        wanted.least,
+        wanted.size.name,
+        why.collect::<Vec<_>>().join("; "),
+        placement::hint(ctx.request.as_str()),
+    );
+    Ec2Error::new(Code::InsufficientInstanceCapacity, text)
 }
 
-fn no_zone(zone: &str) -> Ec2Error {
+pub(super) fn no_zone(zone: &str) -> Ec2Error {
     let shown: String = zone.chars().take(60).collect();
     Ec2Error::new(Code::InvalidParameterValue, format!("Invalid availability zone: [{shown}]"))
 }
 
-fn no_type(name: &str) -> Ec2Error {
+/// The size of that name.
+///
+/// # Errors
+/// `InvalidParameterValue` if there is none; it names all.
+pub(super) fn find_size(name: &str) -> Result<Size, Ec2Error> {
     let names: Vec<&str> = crate::types::SIZES.iter().map(|size| size.name).collect();
-    Ec2Error::invalid("InstanceType", name, &format!("It must be one of {}.", names.join(", ")))
+    let none = || Ec2Error::invalid("InstanceType", name, &format!("It must be one of {}.", names.join(", ")));
+    size(name).ok_or_else(none)
 }
 
 /// What tells a repeated request from another one under the same token: every parameter but the
@@ -286,22 +293,6 @@ fn fingerprint(request: &RunInstances) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use jiff::Timestamp;
-
-    #[test]
-    fn a_zone_is_full_only_if_it_said_so_lately() {
-        let size = size("m1.small").unwrap();
-        let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-        let mut known = Known::default();
-        assert_eq!(prospect(&known, size, 1, now), Prospect::Unknown);
-        known.answered = Some(now);
-        assert_eq!(prospect(&known, size, 1, now), Prospect::Full);
-        known.room.insert("m1.small".into(), Room { max: 4, available: 2 });
-        assert_eq!(prospect(&known, size, 2, now), Prospect::Room(2));
-        assert_eq!(prospect(&known, size, 3, now), Prospect::Full);
-        assert_eq!(prospect(&known, size, 3, now + SignedDuration::from_mins(1)), Prospect::Unknown);
-        assert!(Prospect::Full < Prospect::Unknown && Prospect::Unknown < Prospect::Room(1));
-    }
 
     #[test]
     fn a_fingerprint_has_every_parameter_but_the_token() {

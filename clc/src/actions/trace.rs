@@ -39,8 +39,7 @@ pub async fn describe_trace(
     let mut spans = cloud.recorder.of(&id);
     let mut parts = JoinSet::new();
     for (cluster, known) in cloud.clusters.all_known() {
-        let knows = |operation: &String| operation == "DescribeTrace";
-        if known.description.is_some_and(|description| description.operations.iter().any(knows)) {
+        if known.knows("DescribeTrace") {
             parts.spawn(part(cloud.clone(), ctx.clone(), cluster.name, id.clone()));
         }
     }

@@ -14,7 +14,7 @@ use crate::front::{Action, Params, Reply, Writer};
 const MAX_USER_DATA: usize = 16 * 1024;
 
 /// Instances in one request; more is surely a slip.
-const MAX_COUNT: i64 = 1000;
+pub(super) const MAX_COUNT: i64 = 1000;
 
 /// Starts new instances of one image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -23,6 +23,7 @@ mod user_groups;
 mod users;
 mod vault;
 mod writer;
+mod zone_choices;
 
 use std::fs::{OpenOptions, Permissions};
 use std::io;
@@ -52,6 +53,7 @@ pub use security_groups::{GroupRefused, MAX_GROUPS, MAX_RULES};
 pub use tags::Untaggable;
 pub use user_groups::UserGroup;
 pub use users::{Member, NewUser, User, UserCredentials};
+pub use zone_choices::{Move, ZoneChoice, ZoneVerdict};
 
 use vault::Vault;
 use writer::Writer;

@@ -8,6 +8,7 @@ use super::instances::{Attributes, Instance, by_id, insert_instance, instances_o
 use super::quotas::{Excess, Quantity, excess};
 use super::security_groups::{groups_of_reservation, join_groups};
 use super::tags::add_tags;
+use super::zone_choices::{ZoneChoice, ZoneVerdict, insert_choice};
 use super::{Scope, Store, StoreError};
 use crate::ec2::Tag;
 use crate::ec2::instances::Group;
@@ -74,6 +75,10 @@ pub struct Launch {
     pub by: String,
     /// SHA-256 of the request's parameters: tells a repeated request from another one.
     pub digest: String,
+    /// True if the client named the zone.
+    pub zone_named: bool,
+    /// Why it is this zone.
+    pub zone_verdicts: Vec<ZoneVerdict>,
 }
 
 /// What became of a [`Launch`].
@@ -188,6 +193,16 @@ impl Store {
             }
             insert_reservation(tx, reservation)?;
             join_groups(tx, &reservation.id, &reservation.groups)?;
+            let choice = ZoneChoice {
+                request_id: reservation.request_id.clone(),
+                owner: reservation.owner.clone(),
+                attempt: 1,
+                named: launch.zone_named,
+                at: reservation.created,
+                declined: None,
+                verdicts: launch.zone_verdicts.clone(),
+            };
+            insert_choice(tx, &choice)?;
             let deed = Deed {
                 request_id: reservation.request_id.clone(),
                 by: launch.by.clone(),

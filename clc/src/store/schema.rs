@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     RESIZED,
     ADDRESSES,
     HISTORY,
+    ZONE_CHOICES,
 ];
 
 const FIRST: &str = "
@@ -385,6 +386,29 @@ CREATE TABLE history (
 CREATE INDEX history_of_instance ON history (instance_id, began);
 CREATE INDEX history_open ON history (instance_id) WHERE ended IS NULL;
 CREATE INDEX history_by_time ON history (began);
+";
+
+/// Which zones a launch was sent to and why. No references to what it is about: it outlives that.
+const ZONE_CHOICES: &str = "
+CREATE TABLE zone_choices (
+    request_id TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
+    owner      TEXT NOT NULL,
+    named      INTEGER NOT NULL CHECK (named IN (0, 1)),
+    at         INTEGER NOT NULL,
+    declined   TEXT,
+    PRIMARY KEY (request_id, attempt)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX zone_choices_by_time ON zone_choices (at);
+CREATE TABLE zone_verdicts (
+    request_id TEXT NOT NULL,
+    attempt    INTEGER NOT NULL,
+    zone       TEXT NOT NULL,
+    chosen     INTEGER NOT NULL CHECK (chosen IN (0, 1)),
+    sentence   TEXT NOT NULL,
+    PRIMARY KEY (request_id, attempt, zone),
+    FOREIGN KEY (request_id, attempt) REFERENCES zone_choices (request_id, attempt) ON DELETE CASCADE
+) STRICT, WITHOUT ROWID;
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -22,8 +22,9 @@ use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, User
 use ironbark_clc::{actions, refresh};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
-    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeTrace, DescribeTraceResponse,
-    InstanceResult, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
+    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribePlacements,
+    DescribePlacementsResponse, DescribeTrace, DescribeTraceResponse, InstanceResult, PlanInstances,
+    PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -53,6 +54,10 @@ pub struct Cc {
     pub old: Mutex<bool>,
     /// The elastic addresses it has put on instances, by their own address; none: it is in mode SYSTEM.
     pub assigned: Mutex<Option<BTreeMap<String, String>>>,
+    /// What it answers when it is asked for a plan; none: it knows no such operation.
+    pub plan: Mutex<Option<PlanInstancesResponse>>,
+    /// What it tells of its decisions; none: it knows no such operation.
+    pub story: Mutex<Option<DescribePlacementsResponse>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -61,7 +66,7 @@ pub struct Cc {
 type Handled<R> = Result<R, Refusal>;
 
 impl Cc {
-    fn new(clock: Clock) -> Arc<Self> {
+    pub fn new(clock: Clock) -> Arc<Self> {
         Arc::new(Self {
             instances: Mutex::default(),
             reasons: Mutex::default(),
@@ -71,6 +76,8 @@ impl Cc {
             refuses: Mutex::default(),
             old: Mutex::new(false),
             assigned: Mutex::new(None),
+            plan: Mutex::new(None),
+            story: Mutex::new(None),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -228,7 +235,10 @@ async fn start_instances(cc: Arc<Cc>, _: Context, ask: StartInstances) -> Handle
 async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handled<DescribeClusterResponse> {
     let now = cc.clock.now();
     let seen = *cc.node_seen.lock().unwrap();
-    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect();
+    let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let mut operations = words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace"]);
+    operations.extend(cc.plan.lock().unwrap().iter().map(|_| "PlanInstances".to_string()));
+    operations.extend(cc.story.lock().unwrap().iter().map(|_| "DescribePlacements".to_string()));
     let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
     let reason = |id: &str, state: &str| match reasons.get(id) {
         None => (state == "failed").then(|| "the image is not a disk".to_string()),
@@ -249,7 +259,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
         version: "test".into(),
         isolation: "semaphore".into(),
         schedule: "GREEDY".into(),
-        operations: words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace"]),
+        operations,
         nodes: vec![ClusterNode {
             name: NODE.into(),
             state: "up".into(),
@@ -296,6 +306,14 @@ async fn describe_trace(_: Arc<Cc>, _: Context, ask: DescribeTrace) -> Handled<D
     Ok(DescribeTraceResponse { spans: vec![span], ..Default::default() })
 }
 
+async fn plan_instances(cc: Arc<Cc>, _: Context, _: PlanInstances) -> Handled<PlanInstancesResponse> {
+    Ok(cc.plan.lock().unwrap().clone().unwrap())
+}
+
+async fn describe_placements(cc: Arc<Cc>, _: Context, _: DescribePlacements) -> Handled<DescribePlacementsResponse> {
+    Ok(cc.story.lock().unwrap().clone().unwrap())
+}
+
 /// What happens to the next calls of an operation on the wire.
 pub enum Trouble {
     /// It does not arrive.
@@ -314,7 +332,7 @@ pub struct Wire {
 }
 
 impl Wire {
-    fn new(cc: Arc<Cc>) -> Arc<Self> {
+    pub fn new(cc: Arc<Cc>) -> Arc<Self> {
         let recorder = Arc::new(Recorder::new("cc:cluster1"));
         let router = Router::new(cc.clone(), recorder, Duration::from_secs(5))
             .on(describe_instances)
@@ -329,6 +347,8 @@ impl Wire {
             .on(describe_public_addresses)
             .on(assign_address)
             .on(unassign_address)
+            .on(plan_instances)
+            .on(describe_placements)
             .on(describe_trace);
         Arc::new(Self { router, cc, trouble: Mutex::default(), tried: Mutex::default() })
     }
@@ -403,8 +423,16 @@ pub async fn make_account(store: &Store, (id, name, role): (&str, &str, Role), c
 }
 
 pub async fn open(path: &Path, wire: &Arc<Wire>, clock: &Clock) -> Arc<Cloud> {
-    let wire = wire.clone();
-    let connect: Connect = Arc::new(move |_| Ok(Arc::new(Way(wire.clone())) as Arc<dyn Transport>));
+    open_zones(path, &[(ZONE, wire.clone())], clock).await
+}
+
+/// The same over several clusters; any other name leads to the first.
+pub async fn open_zones(path: &Path, wires: &[(&'static str, Arc<Wire>)], clock: &Clock) -> Arc<Cloud> {
+    let wires = wires.to_vec();
+    let connect: Connect = Arc::new(move |cluster| {
+        let (_, wire) = wires.iter().find(|(name, _)| *name == cluster.name).unwrap_or(&wires[0]);
+        Ok(Arc::new(Way(wire.clone())) as Arc<dyn Transport>)
+    });
     let settings = Settings {
         url: "http://h:8773/services/Eucalyptus".into(),
         region: "ironbark".into(),

@@ -9,6 +9,7 @@ mod identity;
 mod images;
 mod instances;
 mod keys;
+mod schedule;
 mod status;
 mod tags;
 mod trace;
@@ -106,6 +107,9 @@ pub enum Command {
     Trace(trace::Trace),
     /// Show what was done with an instance: when, by whom, in which request, and what came of it.
     History(history::History),
+    /// Show why instances were placed where they were, or where they would be now.
+    #[command(subcommand)]
+    Schedule(schedule::Schedule),
     /// Administer the cloud: clusters, nodes, accounts, users, credentials.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -168,6 +172,7 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::DescribeInstanceTypes(types) => types.call(),
         Command::Trace(trace) => trace.call()?,
         Command::History(history) => history.call(),
+        Command::Schedule(schedule) => schedule.call()?,
         Command::Admin(admin) => return admin::run(admin, &settings.cloud()?, form).await,
         Command::Links { directory } => return links(&directory),
     };

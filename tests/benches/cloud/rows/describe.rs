@@ -85,6 +85,8 @@ pub async fn fill(path: &Path, count: usize) -> Result<()> {
             tags: Vec::new(),
             by: "admin/admin".to_string(),
             digest: String::new(),
+            zone_named: false,
+            zone_verdicts: Vec::new(),
             attributes: Attributes::default(),
         };
         ensure!(store.reserve(launch).await? == Reserved::Made, "a reservation was not made");
