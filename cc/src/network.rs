@@ -6,9 +6,11 @@ mod arp;
 mod leases;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
 
+use ironbark_wsdl::blocking;
 use ironbark_wsdl::clock::Clock;
 
 use crate::cluster::Cluster;
@@ -31,8 +33,13 @@ pub async fn learn(cluster: &Cluster) -> Result<(), String> {
 /// Addresses by MAC.
 async fn table(dhcp_leases: Option<PathBuf>, clock: &Clock) -> Result<BTreeMap<String, Ipv4Addr>, String> {
     let path = dhcp_leases.clone().unwrap_or_else(|| PathBuf::from(NEIGHBOURS));
-    let text = tokio::fs::read_to_string(&path)
+    let read = blocking::spawn({
+        let path = path.clone();
+        move || std::fs::read_to_string(path)
+    });
+    let text = read
         .await
+        .unwrap_or_else(|error| Err(io::Error::other(error)))
         .map_err(|error| format!("addresses cannot be learned from {}: {error}", path.display()))?;
     Ok(match dhcp_leases {
         Some(_) => leases::parse(&text, clock.now().as_second()),

@@ -184,7 +184,7 @@ pub async fn disks(shop: Arc<Shop>, record: Record) -> Result<Vec<AttachedDisk>,
 }
 
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
-    match tokio::task::spawn_blocking(work).await {
+    match ironbark_wsdl::blocking::spawn(work).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {
             Ok(panic) => std::panic::resume_unwind(panic),

@@ -5,6 +5,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use ironbark_wsdl::blocking;
 use jiff::Timestamp;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
@@ -224,7 +225,7 @@ pub async fn bound_consoles(shop: Arc<Shop>) {
         for handle in shop.handles() {
             let id = handle.record().id.clone();
             let path = shop.store.files(&id).console();
-            match tokio::task::spawn_blocking(move || console::bound(&path)).await {
+            match blocking::spawn(move || console::bound(&path)).await {
                 Ok(Ok(false)) | Err(_) => {}
                 Ok(Ok(true)) => tracing::info!(event = "nc.console.cut", instance = %id),
                 Ok(Err(error)) => tracing::warn!(event = "nc.console.unbounded", instance = %id, %error),

@@ -15,6 +15,8 @@ use thiserror::Error;
 
 use file::LedgerFile;
 
+use crate::blocking;
+
 /// Why a ledger cannot be read or written.
 #[derive(Clone, Debug, Error)]
 pub enum LedgerError {
@@ -139,7 +141,7 @@ impl Saved {
             return Ok(()); // whoever wrote before us took ours along
         }
         let inner = self.inner.clone();
-        let written = tokio::task::spawn_blocking(move || inner.write_batch(&mut file));
+        let written = blocking::spawn(move || inner.write_batch(&mut file));
         written.await.unwrap_or_else(|error| {
             let path = self.inner.path.clone();
             Err(LedgerError::Io { doing: "write", path, why: format!("the writing broke off: {error}") })

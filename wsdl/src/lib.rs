@@ -4,6 +4,7 @@
 //! Read in this order: [`service`] (request, router, transport, call), [`context`], then the two
 //! contracts [`nc`] and [`cc`] and what the old wire lacks, [`ironbark`].
 
+pub mod blocking;
 pub mod cc;
 pub mod child;
 pub mod clock;

@@ -1,4 +1,4 @@
-//! The records: one SQLite file, one writing thread, a few reading connections. Callers see whole
+//! The records: one SQLite file, one writing connection, a few reading ones. Callers see whole
 //! use-cases as methods, a file per aggregate; there is no SQL outside this directory.
 //!
 //! An acknowledged write is on the disk (`synchronous=FULL`; group commit pays for it). The file
@@ -32,6 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ironbark_wsdl::blocking;
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use thiserror::Error;
@@ -103,9 +104,6 @@ pub enum StoreError {
     /// The transaction could not be committed; nothing of it happened.
     #[error("the transaction was not committed: {0}")]
     Lost(String),
-    /// The writing thread cannot be started.
-    #[error("cannot start the writing thread")]
-    Thread(#[source] io::Error),
     /// A use-case panicked; nothing of it happened.
     #[error("a use-case of the store panicked")]
     Panicked,
@@ -144,7 +142,7 @@ impl Store {
         vault.check(&connection)?;
         let free = (0..READERS).map(|_| reader(path)).collect::<Result<Vec<_>, _>>()?;
         let readers = Readers { free: Mutex::new(free), permits: Semaphore::new(READERS) };
-        Ok(Self { writer: Writer::start(connection)?, readers: Arc::new(readers), vault })
+        Ok(Self { writer: Writer::new(connection), readers: Arc::new(readers), vault })
     }
 
     /// Runs a use-case that writes; its result is given when it is on the disk.
@@ -164,7 +162,7 @@ impl Store {
     {
         let readers = self.readers.clone();
         let _permit = self.readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
-        tokio::task::spawn_blocking(move || {
+        blocking::spawn(move || {
             let mut lease = Lease::of(readers)?;
             let snapshot = lease.connection().transaction()?;
             work(&snapshot)

@@ -1,11 +1,11 @@
-//! The one thread that writes. Jobs that wait together share a transaction, and so one flush to
+//! The one connection that writes. Jobs that wait together share a transaction, and so one flush to
 //! the disk (group commit); each has a savepoint of its own, so one that fails takes nothing of
 //! the others with it. No job is answered before COMMIT has returned.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
+use std::sync::{Arc, Mutex, PoisonError};
 
+use ironbark_wsdl::blocking;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -14,9 +14,21 @@ use super::StoreError;
 /// Most jobs that share a transaction. More than this makes the first of them wait for nothing.
 const GROUP: usize = 128;
 
-/// Sends jobs to the writing thread, which ends when the last of these is dropped.
-#[derive(Clone, Debug)]
-pub(super) struct Writer(Sender<Box<dyn Job>>);
+/// Takes jobs. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Writer(Arc<Inner>);
+
+struct Inner {
+    connection: Mutex<Connection>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: Vec<Box<dyn Job>>,
+    /// Somebody writes until nothing waits.
+    writing: bool,
+}
 
 /// A job: done within the transaction, answered after it.
 trait Job: Send {
@@ -58,14 +70,9 @@ where
 }
 
 impl Writer {
-    /// Starts the thread over a connection of its own.
-    pub(super) fn start(connection: Connection) -> Result<Self, StoreError> {
-        let (sender, receiver) = channel();
-        thread::Builder::new()
-            .name("store-writer".to_string())
-            .spawn(move || write_all(&connection, &receiver))
-            .map_err(StoreError::Thread)?;
-        Ok(Self(sender))
+    /// Writes over a connection of its own.
+    pub(super) fn new(connection: Connection) -> Self {
+        Self(Arc::new(Inner { connection: Mutex::new(connection), queue: Mutex::default() }))
     }
 
     /// Runs `work` in a transaction and gives its result once that is on the disk.
@@ -75,31 +82,47 @@ impl Writer {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        let task = Task { work: Some(work), result: None, reply };
-        self.0.send(Box::new(task)).map_err(|_| StoreError::Closed)?;
+        if self.0.hand_in(Box::new(Task { work: Some(work), result: None, reply })) {
+            let inner = self.0.clone();
+            // Not waited for: it has the jobs of others too, who must not wait for ever if we go away.
+            blocking::spawn(move || inner.write_all());
+        }
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-fn write_all(connection: &Connection, jobs: &Receiver<Box<dyn Job>>) {
-    while let Ok(first) = jobs.recv() {
-        let mut group = vec![first];
-        while group.len() < GROUP {
-            let Ok(job) = jobs.try_recv() else { break };
-            group.push(job);
-        }
-        let lost = write_group(connection, &mut group).err().map(|error| error.to_string());
-        if let Some(reason) = &lost {
-            tracing::error!(event = "store.lost", jobs = group.len(), reason);
-            // Whatever state it was left in, the next group begins outside a transaction.
-            if !connection.is_autocommit()
-                && let Err(error) = connection.execute_batch("ROLLBACK")
-            {
-                tracing::error!(event = "store.rollback", %error);
+impl Inner {
+    /// Takes a job; true if nobody writes, so that the caller must see to it.
+    fn hand_in(&self, job: Box<dyn Job>) -> bool {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.waiting.push(job);
+        !std::mem::replace(&mut queue.writing, true)
+    }
+
+    /// The next jobs that share a transaction; when there are none, nobody writes any more.
+    fn next_group(&self) -> Option<Vec<Box<dyn Job>>> {
+        let mut queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = queue.waiting.len().min(GROUP);
+        queue.writing = count > 0;
+        queue.writing.then(|| queue.waiting.drain(..count).collect())
+    }
+
+    fn write_all(&self) {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(mut group) = self.next_group() {
+            let lost = write_group(&connection, &mut group).err().map(|error| error.to_string());
+            if let Some(reason) = &lost {
+                tracing::error!(event = "store.lost", jobs = group.len(), reason);
+                // Whatever state it was left in, the next group begins outside a transaction.
+                if !connection.is_autocommit()
+                    && let Err(error) = connection.execute_batch("ROLLBACK")
+                {
+                    tracing::error!(event = "store.rollback", %error);
+                }
             }
-        }
-        for job in group {
-            job.answer(lost.as_deref());
+            for job in group {
+                job.answer(lost.as_deref());
+            }
         }
     }
 }
@@ -118,6 +141,8 @@ fn write_group(connection: &Connection, group: &mut [Box<dyn Job>]) -> rusqlite:
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::channel;
+
     use super::*;
 
     fn writer() -> Writer {
@@ -132,7 +157,7 @@ mod tests {
                  ) STRICT;",
             )
             .unwrap();
-        Writer::start(connection).unwrap()
+        Writer::new(connection)
     }
 
     async fn insert(writer: &Writer, id: i64, parent: Option<i64>) -> Result<(), StoreError> {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use ironbark_wsdl::context::SYSTEM_USER;
-use ironbark_wsdl::{Context, Refusal, ironbark, nc};
+use ironbark_wsdl::{Context, Refusal, blocking, ironbark, nc};
 
 use crate::console;
 use crate::convert::{self, OldState};
@@ -96,7 +96,7 @@ pub async fn get_console_output(
 ) -> Result<nc::GetConsoleOutputResponse, Refusal> {
     let record = node.instance(&request.instance_id)?.record();
     let path = node.store().files(&record.id).console();
-    let read = tokio::task::spawn_blocking(move || console::tail(&path)).await;
+    let read = blocking::spawn(move || console::tail(&path)).await;
     let bytes = read
         .unwrap_or_else(|error| Err(io::Error::other(error)))
         .map_err(|error| Refusal::new(format!("{}: its console cannot be read: {error}", record.id)))?;

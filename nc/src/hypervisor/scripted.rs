@@ -122,6 +122,16 @@ impl Scripted {
         }
     }
 
+    /// What was to go wrong goes well.
+    pub fn forget_faults(&self) {
+        self.lock().faults.clear();
+    }
+
+    /// All domains as they are, asked of nobody.
+    pub fn domains(&self) -> Vec<DomainSeen> {
+        self.lock().inventory().domains
+    }
+
     /// Whether the guest of that name obeys the power button; it does by default.
     pub fn set_obedient(&self, name: &str, obeys: bool) {
         self.with(name, |_, machine| machine.obeys = obeys);
