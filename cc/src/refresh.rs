@@ -225,7 +225,9 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
         here.filter(|i| i.sent_again(now) && i.spec.urls.is_some()).map(|i| (i.id.clone(), i.spec.clone())).collect()
     });
     for (id, spec) in doubtful {
-        launch::send_again(cluster, &ctx.detached(budget::CALL_MIN), &id, &spec, &link.name).await;
+        // In its owner's name: the node writes down whose it is.
+        let ctx = Context { user: spec.owner.clone(), ..ctx.detached(budget::CALL_MIN) };
+        launch::send_again(cluster, &ctx, &id, &spec, &link.name).await;
     }
 }
 

@@ -177,6 +177,8 @@ async fn a_launch_that_a_node_never_got_is_sent_there_again_while_it_is_doubtful
         cloud.clock.advance(SignedDuration::from_secs(61));
         cloud.poll().await;
         assert_eq!(cloud.believed().await[A], ("pending".into(), "n1".into()), "it is there, and has not failed");
+        let alices = cloud.call_as("alice", cc::DescribeInstances::default()).await.unwrap().instances;
+        assert_eq!(alices.len(), 1, "it was sent again in its owner's name");
         assert_eq!(first.asked("ncRunInstance").len(), 2);
     }
 }
