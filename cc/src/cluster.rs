@@ -87,7 +87,7 @@ impl Cluster {
         }
         for entry in registered {
             if beliefs.node(&entry.name).is_some() {
-                tracing::warn!(node = %entry.name, "registered and configured: the configuration file counts");
+                tracing::warn!(event = "cc.node.twice", node = %entry.name, "registered and configured: the configuration file counts");
             } else {
                 beliefs.add_node(entry, now);
             }
@@ -130,7 +130,12 @@ impl Cluster {
             // Handed in under the lock: the order on disk is the order of the changes.
             (value, self.journal.write(entries))
         };
-        saved.wait().await?;
+        let span = Context::present().map(|ctx| ctx.start("cc.record", ""));
+        let saved = saved.wait().await;
+        if let Some(span) = span {
+            span.finish(saved.as_ref().map_or_else(ToString::to_string, |()| "ok".to_string()));
+        }
+        saved?;
         Ok(value)
     }
 

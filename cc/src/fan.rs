@@ -3,6 +3,7 @@
 
 use std::future::Future;
 
+use ironbark_wsdl::Context;
 use tracing::Instrument;
 
 /// Runs `work` for every item at once and gives the results in the items' order.
@@ -12,8 +13,17 @@ where
     Fut: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
-    let tasks: Vec<_> =
-        items.into_iter().map(|item| tokio::spawn(work(item).instrument(tracing::Span::current()))).collect();
+    let begin = |item| {
+        let (work, present) = (work(item), Context::present());
+        let work = async move {
+            match present {
+                Some(ctx) => ctx.during(work).await,
+                None => work.await,
+            }
+        };
+        tokio::spawn(work.instrument(tracing::Span::current()))
+    };
+    let tasks: Vec<_> = items.into_iter().map(begin).collect();
     let mut results = Vec::with_capacity(tasks.len());
     for task in tasks {
         match task.await {

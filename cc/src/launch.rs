@@ -110,7 +110,7 @@ pub async fn send_again(cluster: &Cluster, ctx: &Context, id: &InstanceId, spec:
         Ok(answer) => accepted(cluster, id, node, &answer).await,
         // It may be on its way a second time: the doubt begins anew.
         Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, &error).await,
-        Err(error) => tracing::info!(instance = %id, "again: {}", nodes::sentence(node, &error)),
+        Err(error) => tracing::info!(event = "cc.launch.again", instance = %id, "{}", nodes::sentence(node, &error)),
     }
 }
 
@@ -197,7 +197,7 @@ async fn accepted(cluster: &Cluster, id: &InstanceId, node: &NodeName, answer: &
     });
     if let Err(error) = change.await {
         // On disk it is a launch under way, which the node's reports settle after a restart.
-        tracing::error!(instance = %id, node = %node, %error, "accepted, but that cannot be recorded");
+        tracing::error!(event = "cc.record.unsaved", instance = %id, node = %node, %error, "accepted, but that cannot be recorded");
     }
     cluster.kick(node);
 }
@@ -210,7 +210,7 @@ async fn doubtful(cluster: &Cluster, id: &InstanceId, node: &NodeName, error: &C
         beliefs.placements.ended(id, Outcome::Unanswered(nodes::words(error)));
     });
     if let Err(error) = change.await {
-        tracing::error!(instance = %id, node = %node, %error, "doubtful, but that cannot be recorded");
+        tracing::error!(event = "cc.record.unsaved", instance = %id, node = %node, %error, "doubtful, but that cannot be recorded");
     }
     cluster.kick(node);
 }
@@ -229,7 +229,7 @@ async fn undo(cluster: &Arc<Cluster>, ctx: &Context, ids: Vec<InstanceId>, why: 
             };
             let request = nc::TerminateInstance { instance_id: id.to_string(), ..Default::default() };
             if let Err(error) = nodes::tell(&cluster, &ctx, &node, request, budget::CALL_MAX).await {
-                tracing::warn!(instance = %id, node = %node, %error, "not undone yet; the next refresh tries again");
+                tracing::warn!(event = "cc.launch.not-undone", instance = %id, node = %node, %error, "not undone yet; the next refresh tries again");
             }
             cluster.kick(&node);
         }

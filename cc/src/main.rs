@@ -133,11 +133,11 @@ async fn work(
     let mut fork_server_died = false;
     let stop = async {
         tokio::select! {
-            () = signalled() => tracing::info!("asked to end"),
+            () = signalled() => tracing::info!(event = "cc.stop", "asked to end"),
             () = died(isolation.as_deref()) => fork_server_died = true,
         }
     };
-    tracing::info!(listen = %config.listen, isolation = config.isolation.name(), schedule = config.schedule.name(), "serving");
+    tracing::info!(event = "cc.start", listen = %config.listen, isolation = config.isolation.name(), schedule = config.schedule.name(), "serving");
     serve(listener, ServerLimits::default(), handler, stop).await;
     if fork_server_died {
         bail!("the fork server has died; this controller must be started anew, for it can no longer fork safely");
@@ -179,7 +179,7 @@ async fn signalled() {
         outcome = wait(SignalKind::interrupt()) => outcome,
     };
     if let Err(error) = outcome {
-        tracing::error!(%error, "signals cannot be waited for; end this controller by SIGKILL");
+        tracing::error!(event = "cc.signals", %error, "signals cannot be waited for; end this controller by SIGKILL");
         std::future::pending::<()>().await;
     }
 }

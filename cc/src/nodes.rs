@@ -42,6 +42,7 @@ paces! {
     ironbark::DescribeNode => Poll;
     nc::RebootInstance => Quick, node_name;
     ironbark::DescribeTrace => Quick;
+    ironbark::DescribeLogs => Quick;
     nc::RunInstance => Slow, node_name;
     nc::TerminateInstance => Slow, node_name;
     nc::GetConsoleOutput => Slow, node_name;

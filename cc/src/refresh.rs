@@ -33,7 +33,7 @@ const SPACING: Duration = Duration::from_millis(500);
 pub async fn start(cluster: &Arc<Cluster>) {
     let first = reachable(cluster);
     if tokio::time::timeout(FIRST_ROUND, first).await.is_err() {
-        tracing::warn!("not every node answered in time; serving with what is known");
+        tracing::warn!(event = "cc.start.incomplete", "not every node answered in time; serving with what is known");
     }
     for link in cluster.links() {
         watch(cluster, link);
@@ -106,7 +106,7 @@ pub async fn refresh(cluster: &Cluster, link: &Link) {
     let _permit = cluster.permits.round().await;
     let number = match cluster.change(|beliefs, _| beliefs.begin_report()).await {
         Ok(number) => number,
-        Err(error) => return tracing::error!(node = %link.name, %error, "state cannot be recorded"),
+        Err(error) => return tracing::error!(event = "cc.record.unsaved", node = %link.name, %error),
     };
     let ctx = cluster.background(budget::REFRESH * 3);
     let answer = ask(cluster, &ctx, link, number).await;
@@ -117,7 +117,7 @@ pub async fn refresh(cluster: &Cluster, link: &Link) {
     };
     match merged {
         Ok(notices) => notices.iter().for_each(|notice| log(link, notice)),
-        Err(error) => tracing::error!(node = %link.name, %error, "state cannot be recorded"),
+        Err(error) => tracing::error!(event = "cc.record.unsaved", node = %link.name, %error),
     }
     end_unwanted(cluster, &ctx, link).await;
     if answered {
@@ -138,7 +138,7 @@ async fn ask(cluster: &Cluster, ctx: &Context, link: &Link, number: u64) -> Resu
     let sightings = listed.instances.iter().filter_map(|instance| {
         let seen = convert::sighting(instance, details.get(&instance.instance_id));
         // An id that is none cannot be one of ours; the node's own log has it.
-        seen.inspect_err(|error| tracing::debug!(node = %link.name, %error, "not one of ours")).ok()
+        seen.inspect_err(|error| tracing::debug!(event = "cc.instance.stranger", node = %link.name, %error)).ok()
     });
     let sightings = sightings.collect();
     let old =
@@ -165,11 +165,11 @@ async fn describe(
             Some((convert::identity(node), details))
         }
         Err(CallError::Fault { reason, .. }) => {
-            tracing::info!(node = %link.name, reason, "does not tell more than the 2.0.1 wire has");
+            tracing::info!(event = "cc.node.old", node = %link.name, reason, "it tells what the 2.0.1 wire has");
             Some((Identity { old_wire: Some(now), ..known }, BTreeMap::new()))
         }
         Err(error) => {
-            tracing::debug!(node = %link.name, %error, "no detail this time");
+            tracing::debug!(event = "cc.node.undescribed", node = %link.name, %error);
             None
         }
     }
@@ -211,8 +211,10 @@ async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
     for id in unwanted {
         let request = nc::TerminateInstance { instance_id: id.to_string(), ..Default::default() };
         match nodes::tell(cluster, &ctx.detached(budget::CALL_MIN), &link.name, request, budget::CALL_MIN).await {
-            Ok(_) => tracing::info!(instance = %id, node = %link.name, "undone launch terminated"),
-            Err(error) => tracing::warn!(instance = %id, node = %link.name, %error, "undone launch not terminated yet"),
+            Ok(_) => tracing::info!(event = "cc.launch.undone", req = %ctx.request, instance = %id, node = %link.name),
+            Err(error) => {
+                tracing::warn!(event = "cc.launch.not-undone", req = %ctx.request, instance = %id, node = %link.name, %error)
+            }
         }
     }
 }
@@ -234,11 +236,11 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
 /// Forgets what is long gone and learns addresses. The same complaint is not repeated.
 async fn housekeep(cluster: &Cluster, complaint: &mut Option<String>) {
     if let Err(error) = cluster.change(|beliefs, now| beliefs.sweep(now)).await {
-        tracing::error!(%error, "state cannot be recorded");
+        tracing::error!(event = "cc.record.unsaved", %error);
     }
     let new = network::learn(cluster).await.err();
     if let Some(new) = new.as_ref().filter(|new| complaint.as_ref() != Some(*new)) {
-        tracing::warn!("{new}");
+        tracing::warn!(event = "cc.address.unknown", "{new}");
     }
     *complaint = new;
 }

@@ -21,6 +21,7 @@ pub const IRONBARK: &[&str] = &[
     "DescribePlacements",
     "PlanInstances",
     "DescribeTrace",
+    "DescribeLogs",
 ];
 
 /// The router over a cluster; `recorder` keeps the spans of what it serves.
@@ -52,4 +53,5 @@ pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster>
         .on::<ironbark::DescribePlacements, _, _>(placements::describe_placements)
         .on::<ironbark::PlanInstances, _, _>(placements::plan_instances)
         .on::<ironbark::DescribeTrace, _, _>(trace::describe_trace)
+        .on::<ironbark::DescribeLogs, _, _>(trace::describe_logs)
 }

@@ -107,8 +107,10 @@ impl Cloud {
     }
 
     /// A context for work that the cloud goes on with after the answer, under the request that
-    /// asked for it.
+    /// asked for it: the span of a request at the door bears the request's id.
     pub(crate) fn context(&self, request_id: &str, user: &str, budget: Duration) -> Context {
-        Context::new(RequestId::from_peer(Some(request_id)), user, budget, self.recorder.clone())
+        let mut ctx = Context::new(RequestId::from_peer(Some(request_id)), user, budget, self.recorder.clone());
+        ctx.span = request_id.to_string();
+        ctx
     }
 }

@@ -187,12 +187,15 @@ async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) {
     let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
     let detail = ids.join(" ");
     let span = ctx.start(batch.kind.name(), &detail);
-    let result = match &batch.kind {
-        Kind::Launch { reservation_id } => launch(cloud, span.ctx(), &batch.cluster, reservation_id, &ids).await,
-        Kind::Terminate => terminate(cloud, span.ctx(), &batch.cluster, ids).await,
-        Kind::Stop { force } => stop(cloud, span.ctx(), &batch.cluster, instances, *force).await,
-        Kind::Start { size } => start(cloud, span.ctx(), &batch.cluster, instances, size.as_ref()).await,
+    let work = async {
+        match &batch.kind {
+            Kind::Launch { reservation_id } => launch(cloud, span.ctx(), &batch.cluster, reservation_id, &ids).await,
+            Kind::Terminate => terminate(cloud, span.ctx(), &batch.cluster, ids).await,
+            Kind::Stop { force } => stop(cloud, span.ctx(), &batch.cluster, instances, *force).await,
+            Kind::Start { size } => start(cloud, span.ctx(), &batch.cluster, instances, size.as_ref()).await,
+        }
     };
+    let result = span.ctx().during(work).await;
     let op = batch.kind.name();
     match result {
         Ok(outcome) => {

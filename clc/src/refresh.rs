@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ironbark_wsdl::context::SYSTEM_USER;
 use ironbark_wsdl::ironbark::{ClusterInstance, DescribeCluster, DescribeClusterResponse};
-use ironbark_wsdl::{CallError, Context, Recorder, cc};
+use ironbark_wsdl::{CallError, Context, Moment, Recorder, cc};
 use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
@@ -19,7 +20,7 @@ use crate::clusters::{Known, tell};
 use crate::convert;
 
 use crate::lifecycle::Absence;
-use crate::store::{Instance, Report, StoreError};
+use crate::store::{Instance, Learnt, Report, StoreError};
 
 /// Longest wait for one answer of a poll.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -89,13 +90,14 @@ pub async fn run(cloud: Arc<Cloud>) {
 pub async fn poll(cloud: &Cloud, cluster: &str) {
     // A recorder of its own: polls would soon push the users' requests out of the cloud's.
     let ctx = Context::background(BUDGET, Arc::new(Recorder::new(TIER)));
-    let asked = cloud.clock.now();
+    let (asked, began) = (cloud.clock.now(), Moment::now());
     match ask(cloud, &ctx, cluster).await {
-        Ok(answer) => {
-            if let Err(error) = take(cloud, cluster, asked, answer).await {
+        Ok(answer) => match take(cloud, cluster, asked, answer).await {
+            Ok(learnt) => tell_learnt(cloud, &ctx, began, learnt),
+            Err(error) => {
                 tracing::error!(event = "refresh.record", req = %ctx.request, cluster, error = with_causes(&error));
             }
-        }
+        },
         Err(error) => cloud.clusters.learn(cluster, |known| {
             if known.failure.is_none() {
                 tracing::warn!(event = "refresh.unanswered", req = %ctx.request, cluster, %error);
@@ -128,7 +130,7 @@ async fn ask(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<Answer, Call
     Ok(Answer { instances: instances.instances, resources: resources.resources, description })
 }
 
-async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) -> Result<(), StoreError> {
+async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) -> Result<Vec<Learnt>, StoreError> {
     let known = Known {
         answered: Some(asked),
         failure: None,
@@ -143,9 +145,9 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
         }
         *before = known;
     });
-    let strangers = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
+    let reported = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
     cloud.watch.of(cluster, |memory| {
-        for id in strangers {
+        for id in reported.strangers {
             if memory.strangers.insert(id.clone()) {
                 tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
             }
@@ -153,7 +155,19 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
     });
     // A report may have made something due: what was stopping is stopped, and wished to run again.
     cloud.wished.notify_one();
-    Ok(())
+    Ok(reported.learnt)
+}
+
+/// Links what a poll showed to be the end of a request with that request: in its trace, and in the
+/// log, where `cause` is the poll.
+fn tell_learnt(cloud: &Cloud, poll: &Context, began: Moment, learnt: Vec<Learnt>) {
+    for Learnt { instance_id, request_id, action, result } in learnt {
+        tracing::info!(
+            event = "refresh.learnt", req = request_id, cause = %poll.request, instance = instance_id, action, result
+        );
+        let ctx = cloud.context(&request_id, SYSTEM_USER, BUDGET);
+        ctx.start("clc.refresh.learnt", format!("{instance_id} {action}")).since(began).finish(result);
+    }
 }
 
 impl Answer {

@@ -99,6 +99,7 @@ pub fn actions() -> Actions<Cloud> {
         .on(credentials::update_signing_certificate)
         .on(credentials::delete_signing_certificate)
         .on(trace::describe_trace)
+        .on(trace::describe_logs)
         .on(placements::describe_placements)
         .on(placements::describe_placement_plan)
         .on(history::describe_instance_history)

@@ -3,7 +3,7 @@
 mod support;
 
 use ironbark_clc::actions::{accounts, admin, console, images, instances, keys, trace, zones};
-use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeTrace};
+use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeLogs, DescribeTrace};
 use ironbark_clc::ec2::console::GetConsoleOutput;
 use ironbark_clc::ec2::images::{DescribeImages, ImageType, RegisterImage};
 use ironbark_clc::ec2::instances::{
@@ -344,6 +344,43 @@ async fn a_trace_is_for_who_asked_and_spans_the_tiers() {
     assert!(names.contains(&"clc.call.RebootInstances") && names.contains(&"cc.place"), "{names:?}");
     let other = trace::describe_trace(lab.cloud.clone(), lab.ctx(), caller("eve"), ask).await;
     assert_eq!(other.unwrap_err().code, Code::NoSuchEntity);
+}
+
+#[tokio::test]
+async fn the_lines_of_a_request_are_merged_by_time_and_a_silent_cluster_is_one_of_them() {
+    let lab = Lab::new().await;
+    let request_id = lab.ctx().request;
+    let ask = async |user: &str| {
+        let request = DescribeLogs { request_id: request_id.clone() };
+        trace::describe_logs(lab.cloud.clone(), lab.ctx(), caller(user), request).await
+    };
+    let lines = ask("admin").await.unwrap().0;
+    let tiers: Vec<&str> = lines.iter().map(|line| line.tier.as_str()).collect();
+    assert_eq!(tiers, ["nc:n1", "cc:cluster1"]);
+    assert_eq!(ask("eve").await.unwrap_err().code, Code::NoSuchEntity, "another's request is nobody's");
+    lab.wire.trouble("DescribeLogs", Trouble::NotSent);
+    let missing = ask("admin").await.unwrap().0.remove(0);
+    assert_eq!((missing.event.as_str(), missing.tier.as_str()), ("trace.missing", "cc:cluster1"));
+    assert!(missing.text.contains("connection refused"));
+}
+
+#[tokio::test]
+async fn what_a_poll_learnt_is_a_step_of_the_request_that_wished_it() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    let ctx = lab.ctx();
+    let request_id = ctx.request.to_string();
+    let request = StopInstances { instance_ids: ids.clone(), force: false };
+    instances::stop_instances(lab.cloud.clone(), ctx, caller("admin"), request).await.unwrap();
+    lab.pass().await;
+    lab.cc.set_because(&ids[0], "stopped", "the guest shut down after 7.0 s");
+    lab.poll().await;
+    let spans = lab.cloud.recorder.of(&request_id);
+    let learnt = spans.iter().find(|span| span.name == "clc.refresh.learnt").expect("the poll is linked");
+    assert_eq!(learnt.outcome, "the guest shut down after 7.0 s");
+    assert!(spans.iter().any(|span| span.name == "clc.stop"), "{spans:?}");
+    let background = spans.iter().filter(|span| span.name == "clc.stop" || span.name == "clc.refresh.learnt");
+    assert!(background.into_iter().all(|span| span.parent.as_deref() == Some(&request_id)), "under the request");
 }
 
 #[tokio::test]

@@ -219,7 +219,7 @@ async fn reports_of_another_cluster_are_strangers() {
     let store = with_admin(&dir.path().join("db")).await;
     store.reserve(launch(1)).await.unwrap();
     let reports = vec![report("i-00000001", Observed::Running)];
-    assert_eq!(store.report("other".into(), reports, Vec::new(), 6).await.unwrap(), ["i-00000001"]);
+    assert_eq!(store.report("other".into(), reports, Vec::new(), 6).await.unwrap().strangers, ["i-00000001"]);
     assert_eq!(store.due().await.unwrap().len(), 1);
 }
 

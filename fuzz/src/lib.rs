@@ -202,6 +202,8 @@ pub fn nc_messages(data: &[u8]) {
         ironbark::StartInstanceResponse,
         ironbark::DescribeTrace,
         ironbark::DescribeTraceResponse,
+        ironbark::DescribeLogs,
+        ironbark::DescribeLogsResponse,
     );
 }
 

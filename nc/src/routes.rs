@@ -33,4 +33,5 @@ pub fn router(node: Arc<Node>, recorder: Arc<Recorder>) -> Router<Node> {
         .on(handlers::stop_instance)
         .on(handlers::start_instance)
         .on(handlers::describe_trace)
+        .on(handlers::describe_logs)
 }

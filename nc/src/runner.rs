@@ -221,7 +221,12 @@ impl Runner {
         if *next == self.record {
             return Ok(());
         }
-        self.shop.store.save(next, Some(&self.record)).await
+        let span = self.work.as_ref().map(|work| work.ctx().start("nc.record", self.id.as_str()));
+        let saved = self.shop.store.save(next, Some(&self.record)).await;
+        if let Some(span) = span {
+            span.finish(saved.as_ref().map_or_else(|error| effects::causes(error), |()| "ok".to_string()));
+        }
+        saved
     }
 
     async fn save_surely(&self, next: &Record) {

@@ -1,6 +1,7 @@
 //! Who asked, under which request id, until when: the first argument of every call.
 
 use std::fmt;
+use std::future::Future;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,13 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use uuid::Uuid;
 
-use crate::trace::{Recorder, Span, now_micros};
+use crate::trace::{Moment, Recorder, Span};
+
+tokio::task_local! {
+    /// The request that the present task works for, for what lies too deep to be handed a context:
+    /// the records.
+    static PRESENT: Context;
+}
 
 /// The user in whose name the cloud itself acts (Eucalyptus 2.0.1's super-user on the wire).
 pub const SYSTEM_USER: &str = "eucalyptus";
@@ -95,6 +102,16 @@ impl Context {
         Self::new(RequestId::random(), SYSTEM_USER, budget, recorder)
     }
 
+    /// Does work of this request: below it, [`Context::present`] is this context.
+    pub async fn during<F: Future>(&self, work: F) -> F::Output {
+        PRESENT.scope(self.clone(), work).await
+    }
+
+    /// The context of the work that this task is doing, where it said so.
+    pub fn present() -> Option<Self> {
+        PRESENT.try_with(Clone::clone).ok()
+    }
+
     /// How long the caller still waits; zero when the deadline has passed.
     pub fn remaining(&self) -> Duration {
         self.deadline.saturating_duration_since(Instant::now())
@@ -124,6 +141,7 @@ impl Context {
     /// Opens a span with a given id: a call's span bears the call's message id, so that the peer
     /// can hang its own spans under it.
     pub fn start_as(&self, id: String, name: impl Into<String>, detail: impl Into<String>) -> OpenSpan {
+        let now = Moment::now();
         let mut ctx = self.clone();
         let parent = std::mem::replace(&mut ctx.span, id.clone());
         let span = Span {
@@ -133,12 +151,12 @@ impl Context {
             tier: self.recorder.tier().to_string(),
             name: name.into(),
             detail: Some(detail.into()).filter(|text: &String| !text.is_empty()),
-            start: now_micros(),
+            start: now.micros,
             duration: 0,
             outcome: String::new(),
         };
         self.recorder.begin(span.clone());
-        OpenSpan { span: Some(span), began: Instant::now(), ctx }
+        OpenSpan { span: Some(span), began: now.instant, ctx }
     }
 }
 
@@ -156,14 +174,28 @@ impl OpenSpan {
         &self.ctx
     }
 
-    /// Ends the span: `ok`, or how it failed, in few words.
-    pub fn finish(mut self, outcome: impl Into<String>) {
-        self.record(outcome.into());
+    /// The same span, begun earlier: before it was known whose it is.
+    #[must_use]
+    pub fn since(mut self, began: Moment) -> Self {
+        self.began = began.instant;
+        if let Some(span) = &mut self.span {
+            span.start = began.micros;
+        }
+        self
     }
 
-    fn record(&mut self, outcome: String) {
+    /// Ends the span: `ok`, or how it failed, in few words. Gives the moment, at which the next step
+    /// may begin.
+    pub fn finish(mut self, outcome: impl Into<String>) -> Moment {
+        let now = Moment::now();
+        self.record(outcome.into(), now);
+        now
+    }
+
+    fn record(&mut self, outcome: String, now: Moment) {
         if let Some(mut span) = self.span.take() {
-            span.duration = i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX);
+            let lasted = now.instant.saturating_duration_since(self.began);
+            span.duration = i64::try_from(lasted.as_micros()).unwrap_or(i64::MAX);
             span.outcome = outcome;
             self.ctx.recorder.record(span);
         }
@@ -172,7 +204,7 @@ impl OpenSpan {
 
 impl Drop for OpenSpan {
     fn drop(&mut self) {
-        self.record("cancelled".to_string());
+        self.record("cancelled".to_string(), Moment::now());
     }
 }
 
@@ -192,6 +224,20 @@ mod tests {
         assert_eq!(RequestId::from_peer(Some("5f0c-4711")).as_str(), "5f0c-4711");
         assert_ne!(RequestId::from_peer(Some("a\nb")).as_str(), "a\nb");
         assert!(!RequestId::from_peer(None).as_str().is_empty());
+    }
+
+    #[tokio::test]
+    async fn work_knows_whose_it_is_and_a_span_may_begin_before_it_is_named() {
+        let recorder = Arc::new(Recorder::new("clc"));
+        let ctx = Context::background(Duration::from_secs(1), recorder.clone());
+        let began = Moment::now();
+        assert!(Context::present().is_none());
+        ctx.during(async {
+            let present = Context::present().expect("said so");
+            present.start("late", "").since(began).finish("ok");
+        })
+        .await;
+        assert_eq!(recorder.of(ctx.request.as_str())[0].start, began.micros);
     }
 
     #[test]

@@ -11,8 +11,8 @@ use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use crate::envelope::{self, Envelope, Limits, Outgoing};
 use crate::fault::{Fault, FaultCode};
 use crate::http::{Answer, Body, Handler};
-use crate::service::{Incoming, Router};
-use crate::trace::now_micros;
+use crate::service::{Incoming, Router, Served};
+use crate::trace::{Moment, now_micros};
 use crate::wsse::{Expect, Profile, Security};
 
 /// A contract file that the endpoint serves.
@@ -82,6 +82,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
     }
 
     async fn call(&self, request: Request<Bytes>) -> Answer {
+        let received = Moment::now();
         let has_old_callers = self.security.as_ref().is_some_and(Security::has_old_peers);
         let envelope = match envelope::read_from_any(request.body(), &self.limits) {
             Ok(envelope) => envelope,
@@ -90,13 +91,13 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         };
         match &self.security {
             Some(security) if security.profile_of(&envelope) == Profile::Euca201 => {
-                self.call_old(security, request.headers(), &envelope).await
+                self.call_old(security, request.headers(), &envelope, received).await
             }
-            Some(_) | None => self.call_ours(&envelope).await,
+            Some(_) | None => self.call_ours(&envelope, received).await,
         }
     }
 
-    async fn call_ours(&self, envelope: &Envelope) -> Answer {
+    async fn call_ours(&self, envelope: &Envelope, received: Moment) -> Answer {
         if let Some(security) = &self.security
             && let Err(error) = security.verify(envelope, Expect::Request)
         {
@@ -109,13 +110,17 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone(),
+            received,
         };
-        let reply = match self.router.serve(incoming).await {
-            Ok(reply) => reply,
+        let Served { reply, ctx } = match self.router.serve(incoming).await {
+            Ok(served) => served,
             Err(fault) => return self.refuse(&fault, Some(envelope)),
         };
         tracing::debug!(event = "soap.served", op = envelope.body_name.local, micros = now_micros() - began);
-        match self.write(envelope, &reply.body, reply.reason.as_deref()) {
+        let signing = ctx.start(format!("{}.sign", ctx.recorder.kind()), "");
+        let written = self.write(envelope, &reply.body, reply.reason.as_deref());
+        signing.finish("ok");
+        match written {
             Ok(text) => xml(StatusCode::OK, text),
             Err(fault) => self.refuse(&fault, Some(envelope)),
         }

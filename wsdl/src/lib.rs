@@ -28,4 +28,4 @@ pub mod wsse;
 pub use context::{Context, OpenSpan, RequestId};
 pub use fault::{CallError, Fault, FaultCode, Refusal};
 pub use service::{Exchange, Message, Reply, Request, Response, Router, Service, Transport, call};
-pub use trace::{Recorder, Span};
+pub use trace::{Moment, Recorder, Span};

@@ -15,7 +15,7 @@ use yaserde::{YaDeserialize, YaSerialize};
 use crate::context::{Context, RequestId, SYSTEM_USER};
 use crate::fault::{CallError, Fault, Refusal};
 use crate::marshal::{from_xml, to_xml};
-use crate::trace::Recorder;
+use crate::trace::{Moment, Recorder};
 
 /// A future on the heap, as traits that are used as objects need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -133,13 +133,9 @@ pub async fn call_about<R: Request>(
 ) -> Result<R::Response, CallError> {
     request.stamp(Some(ctx.request.as_str()), Some(&ctx.user));
     let message_id = format!("urn:uuid:{}", Uuid::new_v4());
-    let tier = ctx.recorder.tier().split(':').next().unwrap_or_default();
-    let span = ctx.start_as(message_id.clone(), format!("{tier}.call.{}", R::NAME), detail);
+    let span = ctx.start_as(message_id.clone(), format!("{}.call.{}", ctx.recorder.kind(), R::NAME), detail);
     let result = exchange::<R>(transport, span.ctx(), &request, message_id).await;
-    match &result {
-        Ok(_) => span.finish("ok"),
-        Err(error) => span.finish(format!("{}: {error}", error.kind())),
-    }
+    span.finish(result.as_ref().map_or_else(|error| format!("{}: {error}", error.kind()), |_| "ok".to_string()));
     result
 }
 
@@ -177,10 +173,21 @@ pub struct Incoming {
     pub body: String,
     /// The caller's wsa:MessageID, under which our spans hang.
     pub message_id: Option<String>,
+    /// When its bytes were there: before they were read and their signature verified.
+    pub received: Moment,
+}
+
+/// A message that was served.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Its answer.
+    pub reply: Reply,
+    /// The request it was part of, under the caller's span: for what is still done for the answer.
+    pub ctx: Context,
 }
 
 type Route<S> =
-    Box<dyn Fn(Arc<S>, Arc<Recorder>, Duration, Incoming) -> BoxFuture<'static, Result<Reply, Fault>> + Send + Sync>;
+    Box<dyn Fn(Arc<S>, Arc<Recorder>, Duration, Incoming) -> BoxFuture<'static, Result<Served, Fault>> + Send + Sync>;
 
 /// The visible list of what a tier serves: request type to function, one line each.
 pub struct Router<S> {
@@ -221,7 +228,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     ///
     /// # Errors
     /// A [`Fault`] when the operation is unknown or its message malformed.
-    pub async fn serve(&self, incoming: Incoming) -> Result<Reply, Fault> {
+    pub async fn serve(&self, incoming: Incoming) -> Result<Served, Fault> {
         let fits = |line: &&(&str, &str, Route<S>)| line.0 == incoming.namespace && line.1 == incoming.operation;
         let Some((_, _, route)) = self.routes.iter().find(fits) else {
             return Err(Fault::client(format!(
@@ -240,7 +247,7 @@ async fn serve_one<S, R, F, Fut>(
     budget: Duration,
     incoming: Incoming,
     handler: F,
-) -> Result<Reply, Fault>
+) -> Result<Served, Fault>
 where
     S: Send + Sync + 'static,
     R: Request,
@@ -251,20 +258,22 @@ where
     let id = RequestId::from_peer(request.correlation_id());
     let user = request.user_id().unwrap_or(SYSTEM_USER).to_string();
     // The tier above asks every few seconds how things are: that is no news.
-    let describes = R::NAME.trim_start_matches("nc").starts_with("Describe") && R::NAME != "DescribeTrace";
+    let asks_of_requests = matches!(R::NAME, "DescribeTrace" | "DescribeLogs");
+    let describes = R::NAME.trim_start_matches("nc").starts_with("Describe") && !asks_of_requests;
     let poll = describes && user == SYSTEM_USER;
     let recorder = if poll { Arc::new(Recorder::silent(recorder.tier())) } else { recorder };
     let mut ctx = Context::new(id, user, budget, recorder);
     ctx.span = incoming.message_id.unwrap_or_default();
-    let tier = ctx.recorder.tier().split(':').next().unwrap_or_default().to_string();
-    let span = ctx.start(format!("{tier}.{}", R::NAME), "");
+    let kind = ctx.recorder.kind();
+    ctx.start(format!("{kind}.verify"), "").since(incoming.received).finish("ok");
+    let span = ctx.start(format!("{kind}.{}", R::NAME), "");
     let inner = span.ctx().clone();
     let log = tracing::info_span!("request", req = %ctx.request, user = %ctx.user, op = R::NAME);
     let echo = (request.correlation_id().map(str::to_string), request.user_id().map(str::to_string));
     async move {
         let began = std::time::Instant::now();
         tracing::debug!(event = "request.begin");
-        let (mut response, outcome) = match handler(state, inner, request).await {
+        let (mut response, outcome) = match inner.during(handler(state, inner.clone(), request)).await {
             Ok(response) => (response, None),
             Err(Refusal(reason)) => (R::Response::refused(&reason), Some(reason)),
         };
@@ -280,7 +289,7 @@ where
         }
         span.finish(outcome.as_deref().map_or_else(|| "ok".to_string(), |reason| format!("refused: {reason}")));
         let body = to_xml(&response).map_err(|error| Fault::server(error.to_string()))?;
-        Ok(Reply { body, reason: outcome })
+        Ok(Served { reply: Reply { body, reason: outcome }, ctx })
     }
     .instrument(log)
     .await
@@ -294,10 +303,11 @@ impl<S: Send + Sync + 'static> Transport for Router<S> {
                 operation: exchange.operation.to_string(),
                 body: exchange.body,
                 message_id: Some(exchange.message_id),
+                received: Moment::now(),
             };
             let budget = ctx.remaining();
             match tokio::time::timeout(budget, self.serve(incoming)).await {
-                Ok(served) => Ok(served?),
+                Ok(served) => Ok(served?.reply),
                 Err(_) => Err(CallError::TimedOut { after: budget, reason: "the router gave no answer".to_string() }),
             }
         })

@@ -3,10 +3,10 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// Spans kept per tier; at some 200 bytes each this is about 4 MB.
-const RING: usize = 20_000;
+/// Spans kept per tier; at some 300 bytes each this is about 12 MB.
+const RING: usize = 40_000;
 
 /// One named, timed piece of a request in one tier.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,11 @@ impl Recorder {
         &self.tier
     }
 
+    /// Which of the tiers it is, `cc` of `cc:cluster1`: how the names of its spans begin.
+    pub fn kind(&self) -> &str {
+        self.tier.split(':').next().unwrap_or_default()
+    }
+
     /// Notes that a span has begun, so that a request can be looked at while it runs.
     pub fn begin(&self, span: Span) {
         if !self.silent {
@@ -100,6 +105,20 @@ impl Recorder {
 
     fn spans(&self) -> MutexGuard<'_, Spans> {
         self.spans.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A moment by both clocks: when, and what durations are measured from.
+#[derive(Clone, Copy, Debug)]
+pub struct Moment {
+    pub(crate) micros: i64,
+    pub(crate) instant: Instant,
+}
+
+impl Moment {
+    /// The present one.
+    pub fn now() -> Self {
+        Self { micros: now_micros(), instant: Instant::now() }
     }
 }
 

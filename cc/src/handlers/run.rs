@@ -27,7 +27,7 @@ pub async fn run_instances(
     // A task of its own: a caller that hangs up must not leave launches half counted.
     let run = tokio::spawn({
         let cluster = cluster.clone();
-        async move { launch::run(&cluster, &ctx, order).await }.instrument(tracing::Span::current())
+        async move { ctx.during(launch::run(&cluster, &ctx, order)).await }.instrument(tracing::Span::current())
     });
     let kept =
         run.await.map_err(|error| Refusal::new(format!("the launch broke off in this controller: {error}")))??;

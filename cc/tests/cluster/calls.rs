@@ -85,9 +85,21 @@ async fn a_trace_has_our_spans_and_the_nodes() {
     let ask = ironbark::DescribeTrace { request_id: "5f0c-4711".into(), ..Default::default() };
     let spans = cloud.call(ask).await.unwrap().spans;
     let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names, ["cc.call.ncRebootInstance", "cc.RebootInstances", "nc.ncRebootInstance"]);
-    assert_eq!(spans[0].parent.as_deref(), Some(spans[1].id.as_str()));
-    assert_eq!(spans[0].detail.as_deref(), Some("n1"));
+    assert_eq!(names, ["cc.verify", "cc.call.ncRebootInstance", "cc.RebootInstances", "nc.ncRebootInstance"]);
+    assert_eq!(spans[1].parent.as_deref(), Some(spans[2].id.as_str()));
+    assert_eq!(spans[1].detail.as_deref(), Some("n1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_lines_of_a_request_come_from_the_nodes_that_keep_them() {
+    let (n1, n2) = (ScriptedNode::new(512), ScriptedNode::new(512));
+    let cloud = Harness::new(&[("n1", n1), ("n2", n2.clone())]).await;
+    let ask = ironbark::DescribeLogs { request_id: "5f0c-4711".into(), ..Default::default() };
+    let lines = cloud.call(ask.clone()).await.unwrap().lines;
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines.iter().all(|line| line.tier == "nc" && line.text == "5f0c-4711"), "{lines:?}");
+    n2.old_wire();
+    assert_eq!(cloud.call(ask).await.unwrap().lines.len(), 1, "one that does not answer hides no other");
 }
 
 #[tokio::test(start_paused = true)]

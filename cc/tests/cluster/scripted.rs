@@ -159,6 +159,11 @@ impl ScriptedNode {
                 };
                 answer(ironbark::DescribeTraceResponse { spans: vec![span], ..Default::default() })
             }
+            "DescribeLogs" if !state.old_wire => {
+                let request: ironbark::DescribeLogs = from_xml(body).expect("our own message");
+                let line = ironbark::LogLine { tier: "nc".into(), text: request.request_id, ..Default::default() };
+                answer(ironbark::DescribeLogsResponse { lines: vec![line], ..Default::default() })
+            }
             other => Err(CallError::Fault { code: "Client".into(), reason: format!("no operation {other} here") }),
         }
     }
@@ -221,7 +226,9 @@ impl State {
         };
         ironbark::DescribeNodeResponse {
             node_id: "6f0c".into(),
-            operations: ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace"].map(String::from).to_vec(),
+            operations: ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace", "DescribeLogs"]
+                .map(String::from)
+                .to_vec(),
             instances: self.instances.iter().map(one).collect(),
             ..Default::default()
         }

@@ -1,15 +1,17 @@
-//! The timed trace of a request over the three tiers, gathered through the clusters.
+//! The timed trace of a request over the three tiers, and its log lines, gathered through the
+//! clusters.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironbark_wsdl::{Context, Span, ironbark};
+use ironbark_wsdl::ironbark::{self, LogLine};
+use ironbark_wsdl::{CallError, Context, Request, Span, log};
 use tokio::task::JoinSet;
 
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, TIER};
 use crate::clusters::tell;
 use crate::convert;
-use crate::ec2::admin::{DescribeTrace, Listing};
+use crate::ec2::admin::{DescribeLogs, DescribeTrace, Listing};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 
@@ -17,7 +19,7 @@ use crate::front::Caller;
 const BUDGET: Duration = Duration::from_secs(15);
 
 /// Every step of a request: ours and, asked through, the clusters' and their nodes'. For who made
-/// the request, and for administrators.
+/// the request, and for administrators. A cluster that does not answer is a step that says so.
 ///
 /// # Errors
 /// `NoSuchEntity` if nobody knows it, or it is another's.
@@ -28,36 +30,15 @@ pub async fn describe_trace(
     request: DescribeTrace,
 ) -> Result<Listing<Span>, Ec2Error> {
     let id = request.request_id.to_string();
-    let unknown = || {
-        let text =
-            format!("There is no trace of a request {id} of yours; traces are kept for the latest requests only");
-        Ec2Error::new(Code::NoSuchEntity, text)
-    };
-    if !caller.is_administrator() && cloud.requester(&id).await?.as_deref() != Some(caller.account.as_str()) {
-        return Err(unknown());
-    }
+    check_asker(&cloud, &caller, &id).await?;
     let mut spans = cloud.recorder.of(&id);
-    let mut parts = JoinSet::new();
-    for (cluster, known) in cloud.clusters.all_known() {
-        if known.knows("DescribeTrace") {
-            parts.spawn(part(cloud.clone(), ctx.clone(), cluster.name, id.clone()));
-        }
-    }
-    spans.extend(parts.join_all().await.into_iter().flatten());
-    spans.sort_by_key(|span| span.start);
-    if spans.is_empty() { Err(unknown()) } else { Ok(Listing(spans)) }
-}
-
-/// One cluster's part. A cluster that does not answer is a line of the trace that says so.
-async fn part(cloud: Arc<Cloud>, ctx: Context, cluster: String, id: String) -> Vec<Span> {
-    let message = ironbark::DescribeTrace { request_id: id.clone(), ..ironbark::DescribeTrace::default() };
-    match tell(&cloud.clusters, &ctx.within(BUDGET), &cluster, message, &id).await {
-        Ok(answer) => answer.spans.into_iter().map(convert::span).collect(),
-        Err(error) => {
-            let asked = ctx.start("trace.missing", format!("the part of cluster {cluster}"));
-            let span = Span {
-                request_id: id,
-                id: asked.ctx().span.clone(),
+    let message = ironbark::DescribeTrace { request_id: id.clone(), ..Default::default() };
+    for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
+        match part {
+            Ok(answer) => spans.extend(answer.spans.into_iter().map(convert::span)),
+            Err(error) => spans.push(Span {
+                request_id: id.clone(),
+                id: format!("missing {cluster}"),
                 parent: None,
                 tier: format!("cc:{cluster}"),
                 name: "trace.missing".to_string(),
@@ -65,9 +46,73 @@ async fn part(cloud: Arc<Cloud>, ctx: Context, cluster: String, id: String) -> V
                 start: ironbark_wsdl::trace::now_micros(),
                 duration: 0,
                 outcome: error.to_string(),
-            };
-            asked.finish(error.kind());
-            vec![span]
+            }),
         }
     }
+    spans.sort_by_key(|span| span.start);
+    if spans.is_empty() { Err(unknown(&id)) } else { Ok(Listing(spans)) }
+}
+
+/// Every line of the tiers' logs that bears the request's id, by time; like [`describe_trace`].
+///
+/// # Errors
+/// As [`describe_trace`].
+pub async fn describe_logs(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: DescribeLogs,
+) -> Result<Listing<LogLine>, Ec2Error> {
+    let id = request.request_id.to_string();
+    check_asker(&cloud, &caller, &id).await?;
+    let mut lines: Vec<LogLine> = log::lines_of(&id).into_iter().map(|line| LogLine::of(line, TIER)).collect();
+    let message = ironbark::DescribeLogs { request_id: id.clone(), ..Default::default() };
+    for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
+        match part {
+            Ok(answer) => lines.extend(answer.lines),
+            Err(error) => lines.push(LogLine {
+                time: ironbark_wsdl::trace::now_micros(),
+                tier: format!("cc:{cluster}"),
+                level: "WARN".to_string(),
+                event: "trace.missing".to_string(),
+                text: error.to_string(),
+            }),
+        }
+    }
+    // The sort is stable: what one tier wrote in one microsecond stays in its order.
+    lines.sort_by_key(|line| line.time);
+    if lines.is_empty() { Err(unknown(&id)) } else { Ok(Listing(lines)) }
+}
+
+fn unknown(id: &str) -> Ec2Error {
+    let text = format!("Nothing is known of a request {id} of yours; traces and lines are kept of the latest only");
+    Ec2Error::new(Code::NoSuchEntity, text)
+}
+
+async fn check_asker(cloud: &Cloud, caller: &Caller, id: &str) -> Result<(), Ec2Error> {
+    if caller.is_administrator() || cloud.requester(id).await?.as_deref() == Some(caller.account.as_str()) {
+        return Ok(());
+    }
+    Err(unknown(id))
+}
+
+/// The part of every cluster that knows the operation, by the clusters' names.
+async fn of_clusters<R: Request + Clone>(
+    cloud: &Arc<Cloud>,
+    ctx: &Context,
+    message: R,
+) -> Vec<(String, Result<R::Response, CallError>)> {
+    let mut parts = JoinSet::new();
+    for (cluster, known) in cloud.clusters.all_known() {
+        if known.knows(R::NAME) {
+            let (cloud, ctx, message) = (cloud.clone(), ctx.within(BUDGET), message.clone());
+            parts.spawn(async move {
+                let part = tell(&cloud.clusters, &ctx, &cluster.name, message, &cluster.name).await;
+                (cluster.name, part)
+            });
+        }
+    }
+    let mut parts = parts.join_all().await;
+    parts.sort_by(|(one, _), (other, _)| one.cmp(other));
+    parts
 }

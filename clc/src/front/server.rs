@@ -9,9 +9,8 @@ use bytes::Bytes;
 use http::{Method, Request, StatusCode, header};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::http::{Answer, Handler};
-use ironbark_wsdl::trace::now_micros;
 use ironbark_wsdl::wsse::Identity;
-use ironbark_wsdl::{Context, Recorder, RequestId, Span};
+use ironbark_wsdl::{Context, Moment, Recorder, RequestId};
 use tracing::Instrument;
 
 use super::action::{Actions, Reply};
@@ -110,36 +109,36 @@ impl<S: Directory> Front<S> {
         door: Door,
         is_form: bool,
     ) -> (Answer, Result<(), Rejected>) {
-        let mut ctx = Context::new(id.clone(), "", BUDGET, self.recorder.clone());
-        let root = Stage::begin("clc.request", None);
-        let verify = Stage::begin("clc.front.verify", Some(&root));
+        let received = Moment::now();
         let accepted = match self.accept(request, door, is_form).await {
             Ok(accepted) => accepted,
             // No span is kept of strangers: they could push out everybody else's.
             Err(rejected) => return (failure(door, id, &rejected), Err(rejected)),
         };
         let caller = accepted.caller.clone();
-        verify.end(&ctx, &caller.to_string(), "ok");
-        // What the account owns below bears its id.
-        ctx.user.clone_from(&caller.account);
-        ctx.span.clone_from(&root.id);
         let (action, version) = (accepted.call.action.clone(), accepted.version.clone());
+        // What the account owns below bears its id.
+        let ctx = Context::new(id.clone(), caller.account.as_str(), BUDGET, self.recorder.clone());
+        // What goes on after the answer finds the span by the request's id.
+        let root = ctx.start_as(id.to_string(), "clc.request", action.as_str()).since(received);
+        // Each step begins where the one before ended: no time of a request is nobody's.
+        let verified = root.ctx().start("clc.front.verify", caller.to_string()).since(received).finish("ok");
         tracing::Span::current().record("user", caller.to_string()).record("op", action.as_str());
         let began = Instant::now();
-        let performed = self.perform(&ctx, accepted).await;
+        let (performed, ended) = self.perform(root.ctx(), accepted, verified).await;
         let outcome = performed.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
-        self.state.answered(&ctx, &caller, &action, outcome, began.elapsed());
-        match performed {
-            Ok(reply) => {
-                root.end(&ctx, &action, "ok");
-                (success(door, version, &action, id, reply), Ok(()))
-            }
+        let answering = root.ctx().start("clc.front.answer", "").since(ended);
+        self.state.answered(root.ctx(), &caller, &action, outcome, began.elapsed());
+        let (answer, result) = match performed {
+            Ok(reply) => (success(door, version, &action, id, reply), Ok(())),
             Err(error) => {
-                root.end(&ctx, &action, error.code.as_str());
                 let rejected = Rejected::from(error);
                 (failure(door, id, &rejected), Err(rejected))
             }
-        }
+        };
+        answering.finish("ok");
+        root.finish(outcome);
+        (answer, result)
     }
 
     async fn accept(&self, request: &Request<Bytes>, door: Door, is_form: bool) -> Result<Accepted, Rejected> {
@@ -169,21 +168,25 @@ impl<S: Directory> Front<S> {
 
     /// Carries the action out in a task of its own: a client that hangs up does not leave it half
     /// done, and a panic in it is one failed request.
-    async fn perform(self: &Arc<Self>, ctx: &Context, accepted: Accepted) -> Result<Box<dyn Reply + Send>, Ec2Error> {
-        let span = ctx.start("clc.action", accepted.call.action.clone());
+    async fn perform(self: &Arc<Self>, ctx: &Context, accepted: Accepted, began: Moment) -> (Performed, Moment) {
+        let span = ctx.start("clc.action", accepted.call.action.clone()).since(began);
         let (front, inner) = (self.clone(), span.ctx().clone());
         let work = async move {
             let Accepted { caller, call, version: _ } = accepted;
-            front.actions.serve(front.state.clone(), inner, caller, &call).await
+            let served = front.actions.serve(front.state.clone(), inner.clone(), caller, &call);
+            inner.during(served).await
         };
         let result = match tokio::spawn(work.in_current_span()).await {
             Ok(result) => result,
             Err(error) => Err(Ec2Error::internal(error)),
         };
-        span.finish(result.as_ref().map_or_else(ToString::to_string, |_| "ok".to_string()));
-        result
+        let ended = span.finish(result.as_ref().map_or_else(ToString::to_string, |_| "ok".to_string()));
+        (result, ended)
     }
 }
+
+/// What came of an action.
+type Performed = Result<Box<dyn Reply + Send>, Ec2Error>;
 
 /// What a request asks for.
 enum Way {
@@ -225,36 +228,6 @@ fn way(request: &Request<Bytes>) -> Result<Way, Ec2Error> {
             "The Content-Type must be application/x-www-form-urlencoded (Query) or text/xml (SOAP)",
         )),
         _ => Err(Ec2Error::new(Code::MethodNotAllowed, "Use GET or POST")),
-    }
-}
-
-/// A span that is kept only once it is known whose request it is.
-struct Stage {
-    id: String,
-    parent: Option<String>,
-    name: &'static str,
-    start: i64,
-    began: Instant,
-}
-
-impl Stage {
-    fn begin(name: &'static str, parent: Option<&Stage>) -> Self {
-        let id = RequestId::random().to_string();
-        Self { id, parent: parent.map(|parent| parent.id.clone()), name, start: now_micros(), began: Instant::now() }
-    }
-
-    fn end(self, ctx: &Context, detail: &str, outcome: &str) {
-        ctx.recorder.record(Span {
-            request_id: ctx.request.to_string(),
-            id: self.id,
-            parent: self.parent,
-            tier: ctx.recorder.tier().to_string(),
-            name: self.name.to_string(),
-            detail: Some(detail.to_string()),
-            start: self.start,
-            duration: i64::try_from(self.began.elapsed().as_micros()).unwrap_or(i64::MAX),
-            outcome: outcome.to_string(),
-        });
     }
 }
 

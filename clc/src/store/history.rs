@@ -49,6 +49,19 @@ pub struct Entry {
     pub result: Option<String>,
 }
 
+/// What a report showed to be the end of a request's doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Learnt {
+    /// Which instance.
+    pub instance_id: String,
+    /// The request.
+    pub request_id: String,
+    /// The action.
+    pub action: String,
+    /// What came of it, in words.
+    pub result: String,
+}
+
 /// What ends an open row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
@@ -89,6 +102,8 @@ impl Goal {
 /// A row that is open.
 struct Open {
     number: i64,
+    action: String,
+    request_id: Option<String>,
     goal: Goal,
     began: i64,
     /// How often the instance had booted then.
@@ -186,14 +201,15 @@ pub(super) fn close_all(tx: &Connection, instance_id: &str, result: &str, now: i
 }
 
 /// What a change of an instance, which no request made, means for its history: open rows are closed
-/// that it ends, and what came by itself gets a row. `told` is the node's reason.
+/// that it ends, and what came by itself gets a row. `told` is the node's reason. Gives the rows of
+/// requests that were closed.
 pub(super) fn follow(
     tx: &Connection,
     before: &Instance,
     after: &Instance,
     told: Option<&str>,
     now: i64,
-) -> Result<(), StoreError> {
+) -> Result<Vec<Learnt>, StoreError> {
     let (was_over, is_over) = (is_over(before), is_over(after));
     let place =
         || after.node.as_ref().map_or_else(|| format!("cluster {}", after.cluster), |node| format!("node {node}"));
@@ -202,22 +218,27 @@ pub(super) fn follow(
         close_all(tx, &after.id, &format!("overtaken: {result}"), now)?;
         happened(tx, after, ("InstanceInitiatedShutdown", "instance".to_string()), result, now)?;
     }
-    let mut closed = 0;
+    let mut learnt = Vec::new();
     for open in open_rows(tx, &after.id)? {
-        if let Some(result) = end(&open, after, told, now) {
-            closed += tx
-                .prepare_cached("UPDATE history SET ended = ?2, result = ?3 WHERE number = ?1")?
-                .execute(params![open.number, now, result])?;
-        }
+        let Some(result) = end(&open, after, told, now) else { continue };
+        tx.prepare_cached("UPDATE history SET ended = ?2, result = ?3 WHERE number = ?1")?.execute(params![
+            open.number,
+            now,
+            result
+        ])?;
+        let Open { action, request_id, .. } = open;
+        let instance_id = after.id.clone();
+        learnt.extend(request_id.map(|request_id| Learnt { instance_id, request_id, action, result }));
     }
     match (was_over, is_over) {
-        (false, true) if closed == 0 => {
+        (false, true) if learnt.is_empty() => {
             let result = after.reason.as_ref().map_or("it is gone", |reason| &reason.text);
-            happened(tx, after, ("InstanceLost", place()), result, now)
+            happened(tx, after, ("InstanceLost", place()), result, now)?;
         }
-        (true, false) => happened(tx, after, ("InstanceFound", place()), "it is there again", now),
-        _ => Ok(()),
+        (true, false) => happened(tx, after, ("InstanceFound", place()), "it is there again", now)?,
+        (false, _) | (true, true) => {}
     }
+    Ok(learnt)
 }
 
 fn is_over(instance: &Instance) -> bool {
@@ -252,7 +273,8 @@ fn end(open: &Open, instance: &Instance, told: Option<&str>, now: i64) -> Option
 }
 
 fn open_rows(tx: &Connection, instance_id: &str) -> Result<Vec<Open>, StoreError> {
-    let sql = "SELECT number, goal, began, boots FROM history WHERE instance_id = ?1 AND ended IS NULL";
+    let sql =
+        "SELECT number, goal, began, boots, action, request_id FROM history WHERE instance_id = ?1 AND ended IS NULL";
     let mut select = tx.prepare_cached(sql)?;
     let mut rows = select.query([instance_id])?;
     let mut open = Vec::new();
@@ -260,7 +282,8 @@ fn open_rows(tx: &Connection, instance_id: &str) -> Result<Vec<Open>, StoreError
         let word: String = row.get(1)?;
         let goal = Goal::ALL.into_iter().find(|goal| goal.name() == word);
         let goal = goal.ok_or_else(|| StoreError::Corrupt(format!("'{word}' is no goal of an action")))?;
-        open.push(Open { number: row.get(0)?, goal, began: row.get(2)?, boots: row.get(3)? });
+        let (number, began, boots) = (row.get(0)?, row.get(2)?, row.get(3)?);
+        open.push(Open { number, goal, began, boots, action: row.get(4)?, request_id: row.get(5)? });
     }
     Ok(open)
 }

@@ -32,7 +32,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use ironbark_wsdl::blocking;
+use ironbark_wsdl::{Context, blocking};
 use rusqlite::types::FromSql;
 use rusqlite::{Connection, OpenFlags, Row};
 use thiserror::Error;
@@ -42,11 +42,11 @@ pub use accounts::{Account, Scope};
 pub use addresses::{Address, Allocated, Association};
 pub use clusters::Cluster;
 pub use credentials::{AccessKey, Certificate};
-pub use history::{Deed, Entry};
+pub use history::{Deed, Entry, Learnt};
 pub use images::{Image, ImageUpdate, Registered};
 pub use instances::{Attributes, Instance, Reason, Resized};
 pub use keys::KeyPair;
-pub use progress::{Change, Refused, Report};
+pub use progress::{Change, Refused, Report, Reported};
 pub use quotas::{Excess, Quantity, Quota, Setting};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};
@@ -151,7 +151,8 @@ impl Store {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.writer.run(work).await
+        let result = self.writer.run(work);
+        within_span("clc.store.write", result).await
     }
 
     /// Runs a use-case that only reads, in one snapshot.
@@ -161,15 +162,28 @@ impl Store {
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let readers = self.readers.clone();
-        let _permit = self.readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
-        blocking::spawn(move || {
-            let mut lease = Lease::of(readers)?;
-            let snapshot = lease.connection().transaction()?;
-            work(&snapshot)
-        })
-        .await
-        .map_err(|_| StoreError::Panicked)?
+        let result = async {
+            let _permit = self.readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+            blocking::spawn(move || {
+                let mut lease = Lease::of(readers)?;
+                let snapshot = lease.connection().transaction()?;
+                work(&snapshot)
+            })
+            .await
+            .map_err(|_| StoreError::Panicked)?
+        };
+        within_span("clc.store.read", result).await
     }
+}
+
+/// Waits for a use-case as a step of the request that it is part of, if it is part of one.
+async fn within_span<T>(name: &str, result: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    let span = Context::present().map(|ctx| ctx.start(name, ""));
+    let result = result.await;
+    if let Some(span) = span {
+        span.finish(result.as_ref().map_or_else(ToString::to_string, |_| "ok".to_string()));
+    }
+    result
 }
 
 /// A reading connection on loan; it goes back even if the work panics.

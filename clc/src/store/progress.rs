@@ -4,7 +4,7 @@
 
 use rusqlite::Connection;
 
-use super::history::{Deed, Goal, begin, close_all, done, follow, is_open};
+use super::history::{Deed, Goal, Learnt, begin, close_all, done, follow, is_open};
 use super::instances::{Attributes, Instance, Reason, Resized, by_id, owned, save};
 use super::quotas::{Excess, Quantity, excess};
 use super::reservations::reservation;
@@ -31,6 +31,15 @@ pub struct Report {
     pub boot_count: Option<i32>,
     /// How its last reboot went.
     pub last_reboot: Option<String>,
+}
+
+/// What came of a cluster's whole report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Reported {
+    /// The ids it reported that are none of ours.
+    pub strangers: Vec<String>,
+    /// The requests whose end it showed.
+    pub learnt: Vec<Learnt>,
 }
 
 /// How an owner's request changed one instance.
@@ -345,7 +354,7 @@ impl Store {
     }
 
     /// Takes a cluster's whole report: what it said of each instance, and what is known of those it
-    /// should have listed and did not. Gives the ids it reported that are none of ours.
+    /// should have listed and did not.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
@@ -355,12 +364,12 @@ impl Store {
         reports: Vec<Report>,
         absent: Vec<(String, Absence)>,
         now: i64,
-    ) -> Result<Vec<String>, StoreError> {
+    ) -> Result<Reported, StoreError> {
         self.write(move |tx| {
-            let mut unknown = Vec::new();
+            let Reported { mut strangers, mut learnt } = Reported::default();
             for report in &reports {
                 let Some(mut instance) = by_id(tx, &report.id)?.filter(|instance| instance.cluster == cluster) else {
-                    unknown.push(report.id.clone());
+                    strangers.push(report.id.clone());
                     continue;
                 };
                 let before = instance.clone();
@@ -370,7 +379,7 @@ impl Store {
                     save(tx, &instance)?;
                 }
                 if changed || is_open(tx, &instance.id)? {
-                    follow(tx, &before, &instance, report.reason.as_deref(), now)?;
+                    learnt.extend(follow(tx, &before, &instance, report.reason.as_deref(), now)?);
                 }
             }
             for (id, absence) in absent {
@@ -387,10 +396,10 @@ impl Store {
                             Some(Reason::new("Server.InternalError", format!("{place} no longer has it")));
                     }
                     save(tx, &instance)?;
-                    follow(tx, &before, &instance, None, now)?;
+                    learnt.extend(follow(tx, &before, &instance, None, now)?);
                 }
             }
-            Ok(unknown)
+            Ok(Reported { strangers, learnt })
         })
         .await
     }

@@ -22,9 +22,10 @@ use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, User
 use ironbark_clc::{actions, refresh};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
-    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribePlacements,
-    DescribePlacementsResponse, DescribeTrace, DescribeTraceResponse, InstanceResult, PlanInstances,
-    PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
+    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeLogs, DescribeLogsResponse,
+    DescribePlacements, DescribePlacementsResponse, DescribeTrace, DescribeTraceResponse, InstanceResult, LogLine,
+    PlanInstances, PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances,
+    StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -236,7 +237,8 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
     let now = cc.clock.now();
     let seen = *cc.node_seen.lock().unwrap();
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let mut operations = words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace"]);
+    let mut operations =
+        words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace", "DescribeLogs"]);
     operations.extend(cc.plan.lock().unwrap().iter().map(|_| "PlanInstances".to_string()));
     operations.extend(cc.story.lock().unwrap().iter().map(|_| "DescribePlacements".to_string()));
     let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
@@ -314,6 +316,17 @@ async fn describe_placements(cc: Arc<Cc>, _: Context, _: DescribePlacements) -> 
     Ok(cc.story.lock().unwrap().clone().unwrap())
 }
 
+async fn describe_logs(_: Arc<Cc>, _: Context, ask: DescribeLogs) -> Handled<DescribeLogsResponse> {
+    let line = |time: i64, tier: &str| LogLine {
+        time,
+        tier: tier.into(),
+        level: "INFO".into(),
+        event: "request.end".into(),
+        text: ask.request_id.clone(),
+    };
+    Ok(DescribeLogsResponse { lines: vec![line(2, "cc:cluster1"), line(1, "nc:n1")], ..Default::default() })
+}
+
 /// What happens to the next calls of an operation on the wire.
 pub enum Trouble {
     /// It does not arrive.
@@ -349,7 +362,8 @@ impl Wire {
             .on(unassign_address)
             .on(plan_instances)
             .on(describe_placements)
-            .on(describe_trace);
+            .on(describe_trace)
+            .on(describe_logs);
         Arc::new(Self { router, cc, trouble: Mutex::default(), tried: Mutex::default() })
     }
 

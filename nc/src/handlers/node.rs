@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use ironbark_wsdl::{Context, Refusal, ironbark};
+use ironbark_wsdl::ironbark::LogLine;
+use ironbark_wsdl::{Context, Refusal, ironbark, log};
 
 use crate::convert;
 use crate::node::Node;
 
 /// The operations of [`ironbark`] that a node serves.
-pub const OPERATIONS: [&str; 4] = ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace"];
+pub const OPERATIONS: [&str; 5] = ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace", "DescribeLogs"];
 
 /// Who the node is and how its instances are.
 pub async fn describe_node(
@@ -42,4 +43,15 @@ pub async fn describe_trace(
 ) -> Result<ironbark::DescribeTraceResponse, Refusal> {
     let spans = node.recorder().of(&request.request_id).into_iter().map(convert::span).collect();
     Ok(ironbark::DescribeTraceResponse { spans, ..Default::default() })
+}
+
+/// The log lines of a request on this node, as long as they are kept.
+pub async fn describe_logs(
+    node: Arc<Node>,
+    _ctx: Context,
+    request: ironbark::DescribeLogs,
+) -> Result<ironbark::DescribeLogsResponse, Refusal> {
+    let tier = node.recorder().tier();
+    let lines = log::lines_of(&request.request_id).into_iter().map(|line| LogLine::of(line, tier)).collect();
+    Ok(ironbark::DescribeLogsResponse { lines, ..Default::default() })
 }

@@ -39,7 +39,7 @@ pub fn start_loop() -> Result<(), Error> {
             let run = || {
                 loop {
                     if let Err(error) = virt::event::event_run_default_impl() {
-                        tracing::error!(%error, "libvirt's event loop");
+                        tracing::error!(event = "nc.libvirt.events", %error, "libvirt's event loop");
                     }
                 }
             };
@@ -90,7 +90,7 @@ impl Subscription {
         if id >= 0 {
             self.callbacks.push(id);
         } else {
-            tracing::debug!(event, error = %Error::last_error(), "this hypervisor does not tell of an event");
+            tracing::debug!(event = "nc.libvirt.mute", kind = event, error = %Error::last_error(), "it does not tell of this");
             // SAFETY: registration failed, so libvirt has not taken the count over and `free_sink` is never called.
             unsafe { free_sink(opaque) };
         }
@@ -123,7 +123,7 @@ impl Drop for Subscription {
         }
         // `Connect` has no Drop of its own: a clone is a reference that is given back by `close`.
         if let Err(error) = self.connect.close() {
-            tracing::debug!(%error, "closing a connection");
+            tracing::debug!(event = "nc.libvirt.close", %error, "closing a connection");
         }
     }
 }

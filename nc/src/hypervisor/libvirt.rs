@@ -283,7 +283,9 @@ fn looking(node: &Arc<Node>, looks: &Arc<Pool>, events: &broadcast::Sender<Event
             let (node, session, events) = (up_node.clone(), session.clone(), up_events.clone());
             up_looks.post("inventory", move || match node.inventory(session.connect()) {
                 Ok(inventory) => drop(events.send(Event::Inventory(inventory))),
-                Err(failure) => tracing::warn!(?failure, "no inventory after connecting"),
+                Err(failure) => {
+                    tracing::warn!(event = "nc.libvirt.inventory", ?failure, "no inventory after connecting")
+                }
             });
         }),
         down: Box::new(move |reason| drop(down_events.send(Event::Disconnected { reason: reason.to_owned() }))),

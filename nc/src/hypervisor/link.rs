@@ -60,7 +60,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.subscription.take();
         if let Err(error) = self.connect.close() {
-            tracing::debug!(%error, "closing a connection to libvirt");
+            tracing::debug!(event = "nc.libvirt.close", %error, "closing a connection to libvirt");
         }
     }
 }
@@ -207,19 +207,19 @@ impl Shared {
                 Ok(current) => {
                     (hooks.prepare)(&current.session.connect);
                     pause = FIRST_PAUSE;
-                    tracing::info!(uri = self.uri, "connected to libvirt");
+                    tracing::info!(event = "nc.libvirt.connected", uri = self.uri, "connected to libvirt");
                     let session = current.session.clone();
                     *self.current() = Some(current);
                     self.status.send_replace(Status::Up);
                     (hooks.up)(&session);
                     drop(session);
                     let Some(reason) = self.watch(signals, hooks) else { return self.end("closed") };
-                    tracing::warn!(uri = self.uri, reason, "lost the connection to libvirt");
+                    tracing::warn!(event = "nc.libvirt.lost", uri = self.uri, reason, "lost the connection to libvirt");
                     self.end(&reason);
                     (hooks.down)(&reason);
                 }
                 Err(reason) => {
-                    tracing::warn!(uri = self.uri, reason, "cannot connect to libvirt");
+                    tracing::warn!(event = "nc.libvirt.away", uri = self.uri, reason, "cannot connect to libvirt");
                     self.end(&reason);
                 }
             }
@@ -260,11 +260,20 @@ impl Shared {
     fn renew(self: &Arc<Self>, hooks: &Hooks) {
         match self.connect(hooks) {
             Ok(fresh) => {
-                tracing::warn!(uri = self.uri, "calls hang; opened another connection to libvirt for the others");
+                tracing::warn!(
+                    event = "nc.libvirt.hangs",
+                    uri = self.uri,
+                    "calls hang; opened another connection to libvirt for the others"
+                );
                 let worn = self.current().replace(fresh);
                 drop(worn);
             }
-            Err(reason) => tracing::warn!(uri = self.uri, reason, "calls hang, and no other connection opens"),
+            Err(reason) => tracing::warn!(
+                event = "nc.libvirt.hangs",
+                uri = self.uri,
+                reason,
+                "calls hang, and no other connection opens"
+            ),
         }
     }
 

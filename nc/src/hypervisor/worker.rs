@@ -164,7 +164,9 @@ impl Shared {
             match thread::Builder::new().name(name).spawn(move || shared.serve()) {
                 Ok(_) => state.threads += 1,
                 // The job waits for another thread, or its caller's time ends: nothing hangs for it.
-                Err(error) => tracing::error!(pool = self.name, %error, "cannot start a thread"),
+                Err(error) => {
+                    tracing::error!(event = "nc.libvirt.thread", pool = self.name, %error, "cannot start a thread")
+                }
             }
         }
     }
@@ -202,7 +204,7 @@ impl Shared {
             };
             drop(state);
             if catch_unwind(AssertUnwindSafe(job.task)).is_err() {
-                tracing::error!(pool = self.name, lane = job.lane, "a call panicked");
+                tracing::error!(event = "nc.libvirt.panic", pool = self.name, lane = job.lane, "a call panicked");
             }
             state = self.lock();
             state.busy_lanes.remove(&job.lane);

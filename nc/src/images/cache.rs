@@ -183,7 +183,12 @@ impl Cache {
                 break;
             }
             let Ok(_unused) = self.lock(&entry.key).try_write_owned() else { continue };
-            tracing::info!(entry = entry.key, bytes = entry.bytes, "image cache: forgotten to make room");
+            tracing::info!(
+                event = "nc.cache.forgotten",
+                entry = entry.key,
+                bytes = entry.bytes,
+                "image cache: forgotten to make room"
+            );
             self.files(&entry.key).remove();
             taken -= entry.bytes;
         }
@@ -259,7 +264,9 @@ impl Files {
             match std::fs::remove_file(path) {
                 Ok(()) => {}
                 Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-                Err(error) => tracing::warn!(path = %path.display(), %error, "image cache: cannot remove"),
+                Err(error) => {
+                    tracing::warn!(event = "nc.cache.stuck", path = %path.display(), %error, "image cache: cannot remove")
+                }
             }
         }
     }

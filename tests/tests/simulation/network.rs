@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use ironbark_wsdl::service::{BoxFuture, Incoming};
-use ironbark_wsdl::{CallError, Context, Exchange, Fault, Reply, Router, Transport};
+use ironbark_wsdl::{CallError, Context, Exchange, Fault, Moment, Reply, Router, Transport};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -82,7 +82,7 @@ impl Network {
         let router = Arc::new(router);
         let serve: Serve = Arc::new(move |incoming| {
             let router = router.clone();
-            Box::pin(async move { router.serve(incoming).await })
+            Box::pin(async move { router.serve(incoming).await.map(|served| served.reply) })
         });
         self.lock().doors.insert(host.to_string(), Door { runtime: Handle::current(), serve });
     }
@@ -190,6 +190,7 @@ impl Wire {
             operation: exchange.operation.to_string(),
             body: exchange.body.clone(),
             message_id: Some(exchange.message_id.clone()),
+            received: Moment::now(),
         };
         let answer = door.serve(incoming.clone(), &fate);
         if fate.doubled {

@@ -12,6 +12,7 @@ use crate::euca201::{self, Addressing, OldFault, dialect};
 use crate::fault::{Fault, FaultCode};
 use crate::http::Answer;
 use crate::service::{Incoming, Service};
+use crate::trace::Moment;
 use crate::wsse::{Expect, Security, SecurityError};
 
 /// The longest MessageID that is kept for traces; old clients' have 50 characters.
@@ -29,11 +30,17 @@ fn refused<T>(fault: OldFault, problem: impl Into<String>) -> Result<T, Refused>
 
 impl<S: Send + Sync + 'static> Endpoint<S> {
     /// Answers an old caller, or one that we do not know.
-    pub(super) async fn call_old(&self, security: &Security, headers: &HeaderMap, envelope: &Envelope) -> Answer {
+    pub(super) async fn call_old(
+        &self,
+        security: &Security,
+        headers: &HeaderMap,
+        envelope: &Envelope,
+        received: Moment,
+    ) -> Answer {
         if !headers.contains_key("SOAPAction") {
             return plain(StatusCode::NOT_FOUND, "a SOAP 1.1 request has a SOAPAction header\n".to_string());
         }
-        match self.serve_old(security, headers, envelope).await {
+        match self.serve_old(security, headers, envelope, received).await {
             Ok(text) => with_type(StatusCode::OK, text, "text/xml"),
             Err(Refused { fault, problem }) => {
                 tracing::warn!(event = "soap.refused", profile = "euca-2.0.1", op = envelope.body_name.local, problem);
@@ -47,6 +54,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
         security: &Security,
         headers: &HeaderMap,
         envelope: &Envelope,
+        received: Moment,
     ) -> Result<String, Refused> {
         is_soap11(headers)?;
         self.dispatch(envelope)?;
@@ -63,8 +71,9 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone().filter(|id| id.len() <= LONGEST_ID),
+            received,
         };
-        let reply = self.router.serve(incoming).await?;
+        let reply = self.router.serve(incoming).await?.reply;
         let body = dialect::answer(&reply.body).or_else(|error| refused(OldFault::Server, error.to_string()))?;
         let here = format!("http://{}{}", host(headers), self.path);
         let addressing = Addressing::Answer {

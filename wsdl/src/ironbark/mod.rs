@@ -1,14 +1,16 @@
 //! What the 2.0.1 wire lacks: the operations of `contract/ironbark.wsdl`, one struct a message. Asked
 //! only of peers that say they know it (a peer that faults on DescribeNode or DescribeCluster does
-//! not). A node serves DescribeNode, StopInstance, StartInstance and DescribeTrace; a cluster the
-//! others and DescribeTrace too.
+//! not). A node serves DescribeNode, StopInstance, StartInstance, DescribeTrace and DescribeLogs;
+//! a cluster the others and the last two as well.
 
 mod cluster;
+mod logs;
 mod node;
 mod placements;
 mod trace;
 
 pub use cluster::*;
+pub use logs::*;
 pub use node::*;
 pub use placements::*;
 pub use trace::*;
@@ -29,4 +31,5 @@ operations! {
     DescribePlacements => DescribePlacementsResponse "DescribePlacements",
     PlanInstances => PlanInstancesResponse "PlanInstances",
     DescribeTrace => DescribeTraceResponse "DescribeTrace",
+    DescribeLogs => DescribeLogsResponse "DescribeLogs",
 }

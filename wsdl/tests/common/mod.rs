@@ -103,6 +103,7 @@ pub fn table() -> Vec<Entry> {
             DescribePlacements DescribePlacementsResponse,
             PlanInstances PlanInstancesResponse,
             DescribeTrace DescribeTraceResponse,
+            DescribeLogs DescribeLogsResponse,
         }
     }
 }

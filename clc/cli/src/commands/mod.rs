@@ -9,6 +9,7 @@ mod identity;
 mod images;
 mod instances;
 mod keys;
+mod logs;
 mod schedule;
 mod status;
 mod tags;
@@ -105,6 +106,8 @@ pub enum Command {
     DescribeInstanceTypes(zones::Types),
     /// Show what happened to a request, tier by tier, and how long each step took.
     Trace(trace::Trace),
+    /// Show the lines of a request in the logs of all tiers.
+    Logs(logs::Logs),
     /// Show what was done with an instance: when, by whom, in which request, and what came of it.
     History(history::History),
     /// Show why instances were placed where they were, or where they would be now.
@@ -171,6 +174,7 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::DescribeRegions(regions) => regions.call(),
         Command::DescribeInstanceTypes(types) => types.call(),
         Command::Trace(trace) => trace.call()?,
+        Command::Logs(logs) => logs.call()?,
         Command::History(history) => history.call(),
         Command::Schedule(schedule) => schedule.call()?,
         Command::Admin(admin) => return admin::run(admin, &settings.cloud()?, form).await,
@@ -205,6 +209,12 @@ fn filters(given: &[String]) -> Result<Parameters> {
         parameters.extend(numbered(&prefix, values.into_iter().map(str::to_string)));
     }
     Ok(parameters)
+}
+
+/// A request's id as a person has it: with or without `req-`.
+fn request_parameter(typed: &str) -> Parameters {
+    let bare = typed.trim().trim_start_matches("req-").to_string();
+    vec![("RequestId".to_string(), bare)]
 }
 
 /// The parameter, if there is a value for it.

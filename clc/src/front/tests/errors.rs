@@ -116,10 +116,13 @@ async fn the_trace_has_the_way_of_the_request_and_nothing_of_strangers() {
     let (_, id, _) = read(answer).await;
     let spans = stand.recorder.of(&id);
     let names: Vec<&str> = spans.iter().map(|span| span.name.as_str()).collect();
-    assert_eq!(names, ["clc.front.verify", "clc.action", "clc.request"]);
+    assert_eq!(names, ["clc.front.verify", "clc.action", "clc.front.answer", "clc.request"]);
     let root = spans.iter().find(|span| span.name == "clc.request").unwrap();
     assert!(root.parent.is_none());
     assert!(spans.iter().filter(|span| span.name != "clc.request").all(|span| span.parent.as_ref() == Some(&root.id)));
+    assert_eq!(root.id, id, "what goes on after the answer finds it by the request's id");
+    let steps: i64 = spans.iter().filter(|span| span.name != "clc.request").map(|span| span.duration).sum();
+    assert!(steps * 100 >= root.duration * 95, "no time of a request is nobody's: {spans:?}");
     let stranger = request("GET /?Action=DescribeRegions HTTP/1.1", &[("host".into(), "h".into())], "");
     let (_, id, _) = read(stand.front.handle(stranger).await).await;
     assert!(stand.recorder.of(&id).is_empty());

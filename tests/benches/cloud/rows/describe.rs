@@ -101,8 +101,8 @@ pub async fn fill(path: &Path, count: usize) -> Result<()> {
         boot_count: Some(1),
         last_reboot: None,
     };
-    let unknown = store.report("cluster1".to_string(), ids.iter().map(report).collect(), Vec::new(), now).await?;
-    ensure!(unknown.is_empty(), "reports about instances that are not there");
+    let told = store.report("cluster1".to_string(), ids.iter().map(report).collect(), Vec::new(), now).await?;
+    ensure!(told.strangers.is_empty(), "reports about instances that are not there");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use ironbark_wsdl::http::{HttpClient, ServerLimits, post, serve};
 use ironbark_wsdl::marshal::to_xml;
 use ironbark_wsdl::service::Incoming;
 use ironbark_wsdl::wsse::{Expect, Identity, Profile, Security};
-use ironbark_wsdl::{Context, Recorder, Refusal, Router, nc};
+use ironbark_wsdl::{Context, Moment, Recorder, Refusal, Router, nc};
 use nix::time::{ClockId, clock_gettime};
 use tokio::net::TcpListener;
 
@@ -103,6 +103,7 @@ async fn dispatched(envelopes: &[Envelope]) -> Result<f64> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone(),
+            received: Moment::now(),
         };
         router.serve(incoming).await.map_err(|fault| anyhow!(fault.reason))?;
     }
