@@ -273,6 +273,15 @@ impl Ec2Error {
         )
     }
 
+    /// No such instances, as far as this caller may know: one or more.
+    pub fn no_instances<T: AsRef<str>>(instance_ids: &[T]) -> Self {
+        if let [one] = instance_ids {
+            return Self::no_instance(one.as_ref());
+        }
+        let ids = instance_ids.iter().map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
+        Self::new(Code::InvalidInstanceIdNotFound, format!("The instance IDs '{}' do not exist", abridged(&ids)))
+    }
+
     /// No such image, as far as this caller may know.
     pub fn no_image(image_id: &str) -> Self {
         Self::new(Code::InvalidImageIdNotFound, format!("The image id '[{}]' does not exist", abridged(image_id)))

@@ -131,7 +131,11 @@ pub async fn run(config: &Config, stop: impl Future<Output = ()>) -> Result<()> 
     let limits = ServerLimits { body: MAX_BODY, ..ServerLimits::default() };
     let mut work = start(&cloud);
     tracing::info!(event = "clc.start", listen = %config.listen, clusters = cloud.clusters.names().len());
-    let tls = tls::files(config)?.map(|files| tls::server(&files, config)).transpose()?;
+    let files = tls::files(config)?;
+    if let Some(files) = &files {
+        work.spawn(tls::remind(tls::end(files)?, cloud.clock.clone()));
+    }
+    let tls = files.map(|files| tls::server(&files, config)).transpose()?;
     let served = async {
         match tls {
             Some((tls, fingerprint)) => {

@@ -6,10 +6,13 @@ use std::net::IpAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_lc_rs::digest::{SHA256, digest};
+use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::http::TlsConfig;
+use jiff::Timestamp;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
@@ -23,6 +26,9 @@ use crate::files;
 
 /// How long a certificate that is made here holds.
 const VALID_YEARS: i32 = 10;
+/// From how many days before its end on a certificate is talked about.
+const SOON_DAYS: i64 = 30;
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The certificate that the administrator gives.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -108,6 +114,41 @@ pub fn server(files: &Files, config: &Config) -> Result<(Arc<TlsConfig>, String)
     Ok((Arc::new(tls), fingerprint))
 }
 
+/// When the door's certificate ends, or one of those between it and its authority, whichever is first.
+///
+/// # Errors
+/// Which file cannot be read.
+pub fn end(files: &Files) -> Result<Timestamp> {
+    let read = || format!("cannot read {}", files.certificate.display());
+    let mut first: Option<i64> = None;
+    for certificate in CertificateDer::pem_file_iter(&files.certificate).with_context(read)? {
+        let der = certificate.with_context(read)?;
+        let (_, certificate) = x509_parser::parse_x509_certificate(&der).with_context(read)?;
+        let end = certificate.validity().not_after.timestamp();
+        first = Some(first.map_or(end, |first| first.min(end)));
+    }
+    let first = first.with_context(|| format!("{} has no certificate", files.certificate.display()))?;
+    Timestamp::from_second(first).with_context(read)
+}
+
+/// Tells of the end of the door's certificate in the log, every day from 30 days before it on; until
+/// the task is dropped.
+pub async fn remind(end: Timestamp, clock: Clock) {
+    loop {
+        if let Some(days) = days_left(end, clock.now()) {
+            let what = if days < 0 { "has ended: clients refuse it" } else { "ends soon" };
+            tracing::warn!(event = "clc.tls.end", %end, days, "the door's certificate {what}; replace it (OPERATIONS)");
+        }
+        tokio::time::sleep(DAY).await;
+    }
+}
+
+/// Whole days until the end, if they are few; below zero if it is over.
+fn days_left(end: Timestamp, now: Timestamp) -> Option<i64> {
+    let days = end.duration_since(now).as_secs().div_euclid(24 * 60 * 60);
+    (days < SOON_DAYS).then_some(days)
+}
+
 /// SHA-256 as people compare it: `A1:B2:...`.
 fn pairs(der: &[u8]) -> String {
     let pairs: Vec<String> = digest(&SHA256, der).as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
@@ -185,6 +226,35 @@ mod tests {
         let (_, pem) = x509_parser::pem::parse_x509_pem(&std::fs::read(&made.certificate).unwrap()).unwrap();
         let names = pem.parse_x509().unwrap().subject_alternative_name().unwrap().unwrap().value.general_names.len();
         assert_eq!(names, 4, "the URL's host, localhost and two loopback addresses; 0.0.0.0 is no name");
+    }
+
+    #[test]
+    fn an_end_is_talked_about_from_thirty_days_before_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let made = files(&config(dir.path(), "").unwrap()).unwrap().unwrap();
+        let end = end(&made).unwrap();
+        let years =
+            end.to_zoned(jiff::tz::TimeZone::UTC).year() - Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).year();
+        assert_eq!(i32::from(years), VALID_YEARS);
+        let days = |days: i64| days_left(end, end - jiff::SignedDuration::from_hours(24 * days));
+        assert_eq!((days(31), days(30), days(29)), (None, None, Some(29)));
+        assert_eq!((days(0), days(-1)), (Some(0), Some(-1)));
+    }
+
+    #[test]
+    fn the_first_certificate_to_end_counts() {
+        let dir = tempfile::tempdir().unwrap();
+        let given =
+            files(&config(dir.path(), "[tls]\ncertificate = \"a.pem\"\nkey = \"b.pem\"\n").unwrap()).unwrap().unwrap();
+        let until = |year: i32| {
+            let mut parameters = parameters(vec!["cloud.example".into()], "cloud.example").unwrap();
+            parameters.not_after = rcgen::date_time_ymd(year, 1, 1);
+            parameters.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+        };
+        std::fs::write(&given.certificate, until(2050) + &until(2040)).unwrap();
+        assert_eq!(end(&given).unwrap(), "2040-01-01T00:00:00Z".parse().unwrap());
+        std::fs::write(&given.certificate, "nothing").unwrap();
+        assert!(end(&given).is_err());
     }
 
     #[test]

@@ -44,7 +44,7 @@ refused("InvalidAMIID.NotFound", ec2.describe_images, ImageIds=[image, "emi-0000
 refused("InvalidAMIID.Malformed", ec2.describe_images, ImageIds=[image, "none"])
 refused("InvalidInstanceID.Malformed", ec2.describe_instances, InstanceIds=[""])
 refused("InvalidInstanceID.Malformed", ec2.terminate_instances, InstanceIds=[""])
-refused("MissingParameter", ec2.terminate_instances, InstanceIds=[])
+refused("InvalidParameterCombination", ec2.terminate_instances, InstanceIds=[])
 refused("InvalidParameterValue", ec2.describe_availability_zones, ZoneNames=["cluster1", "none"])
 
 # Zones and regions.

@@ -328,7 +328,7 @@ def monitoring_is_kept_for_all_or_none():
     assert one(A)["Monitoring"]["State"] == "enabled", "all or none"
     off = ec2.unmonitor_instances(InstanceIds=[A, B])["InstanceMonitorings"]
     assert {m["Monitoring"]["State"] for m in off} == {"disabled"}, off
-    refused("MissingParameter", ec2.monitor_instances, InstanceIds=[])
+    refused("InvalidParameterCombination", ec2.monitor_instances, InstanceIds=[])
 
 
 # Consoles.
@@ -386,7 +386,7 @@ def the_account_has_its_attributes():
 @case
 def changes_name_every_instance_they_are_about():
     for call in (ec2.reboot_instances, ec2.stop_instances, ec2.start_instances, ec2.terminate_instances):
-        refused("MissingParameter", call, InstanceIds=[])
+        refused("InvalidParameterCombination", call, InstanceIds=[])
         refused("InvalidInstanceID.NotFound", call, InstanceIds=[A, NOBODY])
         refused("InvalidInstanceID.Malformed", call, InstanceIds=[A, "i-zzz"])
     assert one(A)["State"]["Name"] == "running", "all or none"

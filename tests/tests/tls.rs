@@ -52,6 +52,10 @@ fn euca_speaks_tls_and_believes_nobody_else() {
     let fingerprint = std::fs::read_to_string(cloud.path("clc/door-fingerprint")).expect("it is written beside");
     assert!(cloud.clc.log().contains(fingerprint.trim()), "and logged");
 
+    // It has ten years to go, of which an administrator is told nothing.
+    let quiet = cloud.client(program("euca")).args(["admin", "describe-clusters"]).output().expect("it can be started");
+    assert!(quiet.status.success() && quiet.stderr.is_empty(), "{}", String::from_utf8_lossy(&quiet.stderr));
+
     // Plain HTTP gets an answer that says what to do.
     let mut plain = TcpStream::connect(cloud.clc.address()).expect("the door listens");
     plain.write_all(b"GET / HTTP/1.1\r\nHost: cloud\r\n\r\n").expect("it is read");
@@ -94,6 +98,44 @@ fn config(dir: &Path) -> Config {
     let text = "listen = \"127.0.0.1:0\"\nstate_dir = \".\"\nurl = \"https://127.0.0.1:8773/services/Eucalyptus\"\n";
     std::fs::write(&path, text).expect("our own directory");
     Config::load(&path).expect("it is well formed")
+}
+
+/// A door that answers everything alike, with a certificate that ends in nine days and some hours.
+#[tokio::test(flavor = "multi_thread")]
+async fn administrators_are_told_that_the_certificate_ends() {
+    let dir = TempDir::new().expect("a temporary directory");
+    let key = rcgen::KeyPair::generate().expect("a key");
+    let mut parameters = rcgen::CertificateParams::new(vec!["127.0.0.1".to_string()]).expect("a name");
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(9 * 24 + 12);
+    parameters.not_after = std::time::SystemTime::from(end).into();
+    let certificate = dir.path().join("door.pem");
+    std::fs::write(&certificate, parameters.self_signed(&key).expect("a certificate").pem())
+        .expect("our own directory");
+    let key_file = dir.path().join("door-key.pem");
+    std::fs::write(&key_file, key.serialize_pem()).expect("our own directory");
+    std::fs::set_permissions(&key_file, std::os::unix::fs::PermissionsExt::from_mode(0o600)).expect("our own file");
+    let given = tls::Files { certificate: certificate.clone(), key: key_file, authority: None };
+    let (tls, _) = tls::server(&given, &config(dir.path())).expect("it can be used");
+    let answer = "<R><requestId>r</requestId><clusterSet/></R>";
+    let handler: Handler = Arc::new(move |_| {
+        Box::pin(async move { http::Response::new(Body::from(Bytes::from_static(answer.as_bytes()))) })
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+    let url = format!("https://{}/", listener.local_addr().expect("it is bound"));
+    let server = tokio::spawn(serve_tls(listener, tls, ServerLimits::default(), handler, std::future::pending()));
+    let told = tokio::task::spawn_blocking(move || {
+        let asked = |line: &[&str]| {
+            let mut command = Command::new(program("euca"));
+            command.env("EC2_URL", &url).env("EC2_ACCESS_KEY", "k").env("EC2_SECRET_KEY", "s");
+            let output = command.env("AWS_CA_BUNDLE", &certificate).args(line).output().expect("euca can be started");
+            (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
+        };
+        (asked(&["admin", "describe-clusters"]), asked(&["describe-regions"]))
+    });
+    let (administrator, user) = told.await.expect("no panic");
+    assert!(administrator.0 && administrator.1.contains("ends in 9 days"), "{administrator:?}");
+    assert_eq!(user, (true, String::new()), "others cannot do anything about it");
+    server.abort();
 }
 
 #[tokio::test(flavor = "multi_thread")]

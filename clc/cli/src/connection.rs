@@ -46,6 +46,8 @@ pub struct Cloud {
     timeout: Duration,
     /// Whom to believe to be the cloud; those whom the machine trusts if it is not given.
     authority: Option<PathBuf>,
+    /// True if the user is told that the cloud's certificate ends soon.
+    telling: bool,
 }
 
 /// The parameters of a request, in order of insertion.
@@ -89,6 +91,7 @@ impl Settings {
             timeout: Duration::from_secs(self.timeout),
             // Of no use, and perhaps not there, without TLS.
             authority: find(&["AWS_CA_BUNDLE"]).map(PathBuf::from).filter(|_| secure),
+            telling: false,
         })
     }
 }
@@ -108,6 +111,11 @@ fn parse_eucarc(text: &str) -> BTreeMap<String, String> {
 }
 
 impl Cloud {
+    /// For one who keeps the cloud: told that its certificate ends soon.
+    pub fn telling(self) -> Self {
+        Self { telling: true, ..self }
+    }
+
     /// Where it is.
     pub fn url(&self) -> String {
         self.url.to_string()
@@ -126,7 +134,7 @@ impl Cloud {
     /// The TLS to it; over plain HTTP nobody is believed, and nothing looked for.
     fn tls(&self) -> Result<rustls::ClientConfig> {
         match self.url.scheme_str() {
-            Some("https") => tls::config(self.authority.as_deref()),
+            Some("https") => tls::config(self.authority.as_deref(), self.telling),
             Some(_) | None => tls::nobody(),
         }
     }

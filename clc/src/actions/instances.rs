@@ -57,10 +57,8 @@ pub(super) async fn shown(
     let all = cloud.store.reservations(scope, cloud.shown_since(), named.to_vec()).await?;
     let there: HashSet<&str> =
         all.iter().flat_map(|(_, instances)| instances).map(|instance| instance.id.as_str()).collect();
-    match named.iter().find(|id| !there.contains(id.as_str())) {
-        Some(missing) => Err(Ec2Error::no_instance(missing)),
-        None => Ok(all),
-    }
+    let missing: Vec<&str> = named.iter().map(String::as_str).filter(|id| !there.contains(id)).collect();
+    if missing.is_empty() { Ok(all) } else { Err(Ec2Error::no_instances(&missing)) }
 }
 
 /// Restarts instances: all of them are the caller's and running, or nothing is sent.
@@ -208,7 +206,7 @@ async fn act(
 /// What the client is told of a request that the records refused.
 pub(super) fn refusal(act: Act, refused: Refused) -> Ec2Error {
     match refused {
-        Refused::NotFound(id) => Ec2Error::no_instance(&id),
+        Refused::NotFound(ids) => Ec2Error::no_instances(&ids),
         Refused::Protected(id) => {
             let (verb, attribute) = match act {
                 Act::Stop => ("stopped", "disableApiStop"),

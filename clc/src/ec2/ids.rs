@@ -32,10 +32,13 @@ pub fn instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
 /// [`instance_ids`] of at least one.
 ///
 /// # Errors
-/// `MissingParameter`, `InvalidInstanceID.Malformed`.
+/// `InvalidParameterCombination` if there is none (EC2's code), `InvalidInstanceID.Malformed`.
 pub fn some_instance_ids(params: &Params) -> Result<Vec<String>, Ec2Error> {
     let ids = instance_ids(params)?;
-    if ids.is_empty() { Err(params.missing("InstanceId")) } else { Ok(ids) }
+    if !ids.is_empty() {
+        return Ok(ids);
+    }
+    Err(Ec2Error::new(Code::InvalidParameterCombination, "No instances specified; name them as InstanceId.1 and so on"))
 }
 
 /// The image ids of a request, `ImageId.N`; none is allowed.

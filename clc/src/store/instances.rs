@@ -3,6 +3,7 @@
 
 use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
+use super::progress::Refused;
 use super::reservations::Reservation;
 use super::tags::tags_of_each;
 use super::{Cells, Scope, Store, StoreError};
@@ -249,6 +250,22 @@ pub(super) fn by_id(tx: &Connection, id: &str) -> Result<Option<Instance>, Store
 
 pub(super) fn owned(tx: &Connection, scope: &Scope, id: &str) -> Result<Option<Instance>, StoreError> {
     Ok(by_id(tx, id)?.filter(|instance| scope.covers(&instance.owner)))
+}
+
+/// Every one of these, or which of them are not there.
+pub(super) fn all_owned(
+    tx: &Connection,
+    scope: &Scope,
+    ids: Vec<String>,
+) -> Result<Result<Vec<Instance>, Refused>, StoreError> {
+    let (mut found, mut missing) = (Vec::with_capacity(ids.len()), Vec::new());
+    for id in ids {
+        match owned(tx, scope, &id)? {
+            Some(instance) => found.push(instance),
+            None => missing.push(id),
+        }
+    }
+    Ok(if missing.is_empty() { Ok(found) } else { Err(Refused::NotFound(missing)) })
 }
 
 pub(super) fn insert_instance(

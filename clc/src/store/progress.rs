@@ -5,7 +5,7 @@
 use rusqlite::Connection;
 
 use super::history::{Deed, Goal, Learnt, begin, close_all, done, follow, is_open};
-use super::instances::{Attributes, Instance, Reason, Resized, by_id, owned, save};
+use super::instances::{Attributes, Instance, Reason, Resized, all_owned, by_id, owned, save};
 use super::quotas::{Excess, Quantity, excess};
 use super::reservations::reservation;
 use super::{Scope, Store, StoreError};
@@ -56,8 +56,8 @@ pub struct Change {
 /// Why an owner's request changed nothing at all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// No such instance in the scope.
-    NotFound(String),
+    /// No such instances in the scope.
+    NotFound(Vec<String>),
     /// It is in a state in which this is not possible.
     State(String, InstanceState),
     /// Its owner has set that this is not to be.
@@ -176,17 +176,20 @@ impl Store {
     ) -> Result<Result<Vec<Change>, Refused>, StoreError> {
         self.write(move |tx| {
             let mut admitted = Vec::with_capacity(ids.len());
-            for id in ids {
-                let Some(instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+            let found = match all_owned(tx, &scope, ids)? {
+                Ok(found) => found,
+                Err(refused) => return Ok(Err(refused)),
+            };
+            for instance in found {
                 match lifecycle::admit(act, instance.wish, instance.observed) {
                     Verdict::Refuse => {
                         let state = instance.state();
                         done(tx, &instance, &deed, None, &format!("refused: it is {}", state.name()))?;
-                        return Ok(Err(Refused::State(id, state)));
+                        return Ok(Err(Refused::State(instance.id, state)));
                     }
                     Verdict::Go(_) if instance.is_protected(act) => {
                         done(tx, &instance, &deed, None, "refused: it is protected")?;
-                        return Ok(Err(Refused::Protected(id)));
+                        return Ok(Err(Refused::Protected(instance.id)));
                     }
                     Verdict::Go(wish) => admitted.push((instance, Some(wish))),
                     Verdict::Stay => admitted.push((instance, None)),
@@ -221,11 +224,10 @@ impl Store {
         set: impl Fn(&mut Attributes) + Send + 'static,
     ) -> Result<Result<Vec<Instance>, Refused>, StoreError> {
         self.write(move |tx| {
-            let mut found = Vec::with_capacity(ids.len());
-            for id in ids {
-                let Some(instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
-                found.push(instance);
-            }
+            let mut found = match all_owned(tx, &scope, ids)? {
+                Ok(found) => found,
+                Err(refused) => return Ok(Err(refused)),
+            };
             for instance in &mut found {
                 set(&mut instance.attributes);
                 save(tx, instance)?;
@@ -248,7 +250,7 @@ impl Store {
         deed: Deed,
     ) -> Result<Result<(), Refused>, StoreError> {
         self.write(move |tx| {
-            let Some(mut instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(id))) };
+            let Some(mut instance) = owned(tx, &scope, &id)? else { return Ok(Err(Refused::NotFound(vec![id]))) };
             let state = instance.state();
             if state != InstanceState::Stopped {
                 return Ok(Err(Refused::State(id, state)));

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{Call, accepted, filters, numbered, optional, tags};
+use super::{Call, Deed, filters, numbered, optional, tags};
 use crate::output::columns;
 use crate::tree::Element;
 
@@ -35,10 +35,12 @@ pub struct Release {
 }
 
 impl Release {
-    pub fn call(self) -> Call {
+    pub fn deed(self) -> Deed {
+        let named = self.address.iter().chain(&self.allocation_id).map(String::as_str);
+        let lines = vec![columns(std::iter::once("ADDRESS").chain(named))];
         let mut parameters = Vec::from_iter(optional("PublicIp", self.address));
         parameters.extend(optional("AllocationId", self.allocation_id));
-        Call { action: "ReleaseAddress", parameters, text: accepted }
+        Deed { action: "ReleaseAddress", parameters, lines }
     }
 }
 
@@ -56,11 +58,13 @@ pub struct Associate {
 }
 
 impl Associate {
-    pub fn call(self) -> Call {
+    pub fn deed(self) -> Deed {
+        let named = self.address.iter().chain(&self.allocation_id).chain([&self.instance]).map(String::as_str);
+        let lines = vec![columns(std::iter::once("ADDRESS").chain(named))];
         let mut parameters = vec![("InstanceId".to_string(), self.instance)];
         parameters.extend(optional("PublicIp", self.address));
         parameters.extend(optional("AllocationId", self.allocation_id));
-        Call { action: "AssociateAddress", parameters, text: accepted }
+        Deed { action: "AssociateAddress", parameters, lines }
     }
 }
 
@@ -75,10 +79,12 @@ pub struct Disassociate {
 }
 
 impl Disassociate {
-    pub fn call(self) -> Call {
+    pub fn deed(self) -> Deed {
+        let named = self.address.iter().chain(&self.association_id).map(String::as_str);
+        let lines = vec![columns(std::iter::once("ADDRESS").chain(named))];
         let mut parameters = Vec::from_iter(optional("PublicIp", self.address));
         parameters.extend(optional("AssociationId", self.association_id));
-        Call { action: "DisassociateAddress", parameters, text: accepted }
+        Deed { action: "DisassociateAddress", parameters, lines }
     }
 }
 

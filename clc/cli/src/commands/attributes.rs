@@ -1,8 +1,13 @@
 //! Commands about the attributes of instances: one attribute a command, as EC2 has it.
 
+use std::path::PathBuf;
+
 use anyhow::{Result, bail};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
+use super::instances::{escaped, user_data};
 use super::{Call, accepted, optional};
 use crate::output::columns;
 use crate::tree::Element;
@@ -45,9 +50,18 @@ struct Which {
     /// Its root device's name.
     #[arg(long)]
     root_device_name: bool,
-    /// Its user data, in base64.
+    /// Its user data.
     #[arg(long)]
     user_data: bool,
+    /// Its product codes.
+    #[arg(short, long)]
+    product_code: bool,
+    /// Whether its disks have a network of their own.
+    #[arg(long)]
+    ebs_optimized: bool,
+    /// Whether it may only send and receive in its own name.
+    #[arg(long)]
+    source_dest_check: bool,
 }
 
 impl Which {
@@ -63,6 +77,9 @@ impl Which {
             (self.ramdisk, "ramdisk"),
             (self.root_device_name, "rootDeviceName"),
             (self.user_data, "userData"),
+            (self.product_code, "productCodes"),
+            (self.ebs_optimized, "ebsOptimized"),
+            (self.source_dest_check, "sourceDestCheck"),
         ];
         asked.into_iter().find(|(asked, _)| *asked).map(|(_, name)| name)
     }
@@ -76,23 +93,29 @@ impl Describe {
     }
 }
 
-/// A line for the attribute, or one for each item of it.
+/// A line for the attribute; groups are told in one, and user data follows as it is.
 fn shown(answer: &Element) -> Vec<String> {
     let id = answer.at("instanceId");
-    let attributes = answer.children.iter().filter(|child| !matches!(child.name.as_str(), "requestId" | "instanceId"));
-    let lines = attributes.flat_map(|attribute| {
-        let items: Vec<&Element> = attribute.children.iter().filter(|child| child.name == "item").collect();
-        let of_item = |item: &&Element| {
-            let texts = item.children.iter().map(|child| child.text.as_str());
-            columns([attribute.name.as_str(), id].into_iter().chain(texts))
-        };
-        if items.is_empty() {
-            vec![columns([attribute.name.as_str(), id, attribute.at("value")])]
-        } else {
-            items.iter().map(of_item).collect()
+    let mut lines = Vec::new();
+    for attribute in answer.children.iter().filter(|child| !matches!(child.name.as_str(), "requestId" | "instanceId")) {
+        let name = attribute.name.as_str();
+        match name {
+            "groupSet" => {
+                let groups: Vec<&str> = answer.items(name).map(|group| group.at("groupId")).collect();
+                lines.push(columns([name, id, &groups.join(", ")]));
+            }
+            "userData" => {
+                let data = STANDARD.decode(attribute.at("value").trim()).unwrap_or_default();
+                lines.push(columns([name, id]));
+                lines.extend((!data.is_empty()).then(|| escaped(&String::from_utf8_lossy(&data))));
+            }
+            "blockDeviceMapping" => lines.extend(attribute.children.iter().map(|disk| {
+                columns(["BLOCKDEVICE", disk.at("deviceName"), disk.at("ebs/volumeId"), disk.at("ebs/attachTime")])
+            })),
+            _ => lines.push(columns([name, id, attribute.at("value")])),
         }
-    });
-    lines.collect()
+    }
+    lines
 }
 
 #[derive(Args)]
@@ -111,6 +134,18 @@ pub struct Modify {
     /// Its type; it must be stopped.
     #[arg(short = 't', long, value_name = "TYPE")]
     instance_type: Option<String>,
+    /// Its kernel.
+    #[arg(long)]
+    kernel: Option<String>,
+    /// Its ramdisk.
+    #[arg(long)]
+    ramdisk: Option<String>,
+    /// Its user data.
+    #[arg(short = 'd', long, value_name = "DATA", conflicts_with = "user_data_file")]
+    user_data: Option<String>,
+    /// File with its user data.
+    #[arg(short = 'f', long, value_name = "FILE")]
+    user_data_file: Option<PathBuf>,
 }
 
 impl Modify {
@@ -121,6 +156,9 @@ impl Modify {
             optional("DisableApiStop.Value", text(self.disable_api_stop)),
             optional("InstanceInitiatedShutdownBehavior.Value", self.instance_initiated_shutdown_behavior),
             optional("InstanceType.Value", self.instance_type),
+            optional("Kernel.Value", self.kernel),
+            optional("Ramdisk.Value", self.ramdisk),
+            optional("UserData.Value", user_data(self.user_data, self.user_data_file)?),
         ]
         .into_iter()
         .flatten()
@@ -134,19 +172,55 @@ impl Modify {
     }
 }
 
+#[derive(Args)]
+pub struct Reset {
+    /// The instance, `i-...`.
+    instance: String,
+    #[command(flatten)]
+    which: Resettable,
+}
+
+#[derive(Args)]
+#[group(required = true, multiple = false)]
+struct Resettable {
+    /// Its kernel: that of its image.
+    #[arg(long)]
+    kernel: bool,
+    /// Its ramdisk: that of its image.
+    #[arg(long)]
+    ramdisk: bool,
+    /// Whether it may only send and receive in its own name.
+    #[arg(long)]
+    source_dest_check: bool,
+}
+
+impl Reset {
+    pub fn call(self) -> Call {
+        let asked = [
+            (self.which.kernel, "kernel"),
+            (self.which.ramdisk, "ramdisk"),
+            (self.which.source_dest_check, "sourceDestCheck"),
+        ];
+        let attribute = asked.into_iter().find(|(asked, _)| *asked).map(|(_, name)| name.to_string());
+        let mut parameters = vec![("InstanceId".to_string(), self.instance)];
+        parameters.extend(optional("Attribute", attribute));
+        // euca2ools prints nothing here.
+        Call { action: "ResetInstanceAttribute", parameters, text: |_| Vec::new() }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn an_attribute_is_a_line_and_a_set_a_line_for_each() {
-        let one = Element::parse(
-            "<a><requestId>r</requestId><instanceId>i-1</instanceId><instanceType><value>m1.small</value></instanceType></a>",
-        );
-        assert_eq!(shown(&one.unwrap()), ["instanceType\ti-1\tm1.small"]);
-        let set = Element::parse(
-            "<a><instanceId>i-1</instanceId><groupSet><item><groupId>sg-1</groupId></item><item><groupId>sg-2</groupId></item></groupSet></a>",
-        );
-        assert_eq!(shown(&set.unwrap()), ["groupSet\ti-1\tsg-1", "groupSet\ti-1\tsg-2"]);
+    fn an_attribute_is_a_line_and_user_data_follows_its_own() {
+        let lines =
+            |inner: &str| shown(&Element::parse(&format!("<a><instanceId>i-1</instanceId>{inner}</a>")).unwrap());
+        assert_eq!(lines("<instanceType><value>m1.small</value></instanceType>"), ["instanceType\ti-1\tm1.small"]);
+        let groups = "<groupSet><item><groupId>sg-1</groupId></item><item><groupId>sg-2</groupId></item></groupSet>";
+        assert_eq!(lines(groups), ["groupSet\ti-1\tsg-1, sg-2"]);
+        assert_eq!(lines("<userData><value>aGkb</value></userData>"), ["userData\ti-1", "hi^["]);
+        assert_eq!(lines("<userData/>"), ["userData\ti-1"]);
     }
 }

@@ -3,10 +3,13 @@
 use anyhow::{Context, Result, bail};
 use clap::Args;
 
-use super::{Call, accepted, filters, numbered, optional, tags};
+use super::{Call, Deed, accepted, filters, numbered, optional, tags};
 use crate::connection::{Cloud, Parameters};
 use crate::output::{Form, columns, print};
 use crate::tree::Element;
+
+/// The addresses at the other end if none are given.
+const EVERYBODY: &str = "0.0.0.0/0";
 
 #[derive(Args)]
 pub struct Create {
@@ -63,6 +66,49 @@ impl Describe {
 }
 
 #[derive(Args)]
+pub struct DescribeRules {
+    /// Only these rules, `sgr-...`.
+    rules: Vec<String>,
+    /// Only what fits; several of one name are alternatives.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+}
+
+impl DescribeRules {
+    pub fn call(self) -> Result<Call> {
+        let mut parameters = numbered("SecurityGroupRuleId", self.rules);
+        parameters.extend(filters(&self.filters)?);
+        let text = |answer: &Element| answer.items("securityGroupRuleSet").flat_map(one_rule).collect();
+        Ok(Call { action: "DescribeSecurityGroupRules", parameters, text })
+    }
+}
+
+/// A SECURITYGROUPRULE line and its TAG lines. euca2ools knows no single rules, so these columns are
+/// ours: the rule, its group, and then what a PERMISSION line has.
+fn one_rule(rule: &Element) -> Vec<String> {
+    let egress = rule.at("isEgress") == "true";
+    let other = [("CIDR", "cidrIpv4"), ("CIDR", "cidrIpv6"), ("ID", "referencedGroupId")];
+    let (kind, peer) = other.into_iter().find(|(_, name)| rule.child(name).is_some()).unwrap_or_default();
+    let line = columns([
+        "SECURITYGROUPRULE",
+        rule.at("securityGroupRuleId"),
+        rule.at("groupId"),
+        "ALLOWS",
+        rule.at("ipProtocol"),
+        rule.at("fromPort"),
+        rule.at("toPort"),
+        if egress { "TO" } else { "FROM" },
+        kind,
+        rule.at(peer),
+        if egress { "egress" } else { "ingress" },
+        rule.at("description"),
+    ]);
+    let mut lines = vec![line.trim_end().to_string()];
+    lines.extend(tags::lines("security-group-rule", rule.at("securityGroupRuleId"), rule));
+    lines
+}
+
+#[derive(Args)]
 pub struct Rule {
     /// The group: its name, or its id (`sg-...`).
     group: String,
@@ -90,14 +136,29 @@ pub struct Rule {
 }
 
 impl Rule {
-    pub fn authorize(self) -> Result<Call> {
+    pub fn authorize(self) -> Result<Deed> {
         let action = if self.egress { "AuthorizeSecurityGroupEgress" } else { "AuthorizeSecurityGroupIngress" };
-        Ok(Call { action, parameters: self.parameters()?, text: accepted })
+        Ok(Deed { action, lines: self.lines()?, parameters: self.parameters()? })
     }
 
-    pub fn revoke(self) -> Result<Call> {
+    pub fn revoke(self) -> Result<Deed> {
         let action = if self.egress { "RevokeSecurityGroupEgress" } else { "RevokeSecurityGroupIngress" };
-        Ok(Call { action, parameters: self.parameters()?, text: accepted })
+        Ok(Deed { action, lines: self.lines()?, parameters: self.parameters()? })
+    }
+
+    /// A GROUP line and a PERMISSION line, as the rule was given.
+    fn lines(&self) -> Result<Vec<String>> {
+        let (from, to) = self.ports()?.unwrap_or_default();
+        let mut cells = vec!["PERMISSION", &self.group, "ALLOWS", &self.protocol, &from, &to];
+        cells.push(if self.egress { "TO" } else { "FROM" });
+        match &self.source_group {
+            Some(group) => {
+                cells.extend(["USER", self.source_group_user.as_deref().unwrap_or_default()]);
+                cells.extend([if is_id(group) { "ID" } else { "NAME" }, group]);
+            }
+            None => cells.extend(["CIDR", self.cidr.as_deref().unwrap_or(EVERYBODY)]),
+        }
+        Ok(vec![columns(["GROUP", &self.group]), columns(cells)])
     }
 
     fn parameters(self) -> Result<Parameters> {
@@ -114,7 +175,7 @@ impl Rule {
                 parameters.extend(optional(&format!("{PERMISSION}Groups.1.UserId"), self.source_group_user));
             }
             None => {
-                let cidr = self.cidr.unwrap_or_else(|| "0.0.0.0/0".to_string());
+                let cidr = self.cidr.unwrap_or_else(|| EVERYBODY.to_string());
                 parameters.push((format!("{PERMISSION}IpRanges.1.CidrIp"), cidr));
             }
         }
@@ -193,9 +254,9 @@ mod tests {
 
     fn sent(line: &str) -> Result<String> {
         let rule = Line::try_parse_from(format!("euca-authorize {line}").split(' '))?.rule;
-        let call = rule.authorize()?;
+        let deed = rule.authorize()?;
         let pairs =
-            call.parameters.iter().map(|(name, value)| format!("{}={value}", name.replace("IpPermissions.1.", "")));
+            deed.parameters.iter().map(|(name, value)| format!("{}={value}", name.replace("IpPermissions.1.", "")));
         Ok(pairs.collect::<Vec<_>>().join(" "))
     }
 

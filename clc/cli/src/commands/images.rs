@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 
-use super::{Call, accepted, filters, numbered, optional};
+use super::{Call, Deed, filters, numbered, optional, tags};
 use crate::output::columns;
 use crate::tree::Element;
 
@@ -73,6 +73,12 @@ pub struct Describe {
     /// Only images of this owner; `self` for your own.
     #[arg(short, long)]
     owner: Vec<String>,
+    /// Only images that this account may run: `self`, or `all` for those that everybody may.
+    #[arg(short = 'x', long, value_name = "ACCOUNT")]
+    executable_by: Vec<String>,
+    /// Everybody's images that you may see: what is shown anyway.
+    #[arg(short, long, conflicts_with_all = ["images", "owner", "executable_by"])]
+    all: bool,
     /// Only what fits; several of one name are alternatives.
     #[arg(long = "filter", value_name = "NAME=VALUE")]
     filters: Vec<String>,
@@ -82,21 +88,30 @@ impl Describe {
     pub fn call(self) -> Result<Call> {
         let mut parameters = numbered("ImageId", self.images);
         parameters.extend(numbered("Owner", self.owner));
+        parameters.extend(numbered("ExecutableBy", self.executable_by));
         parameters.extend(filters(&self.filters)?);
-        Ok(Call { action: "DescribeImages", parameters, text: |answer| answer.items("imagesSet").map(image).collect() })
+        Ok(Call {
+            action: "DescribeImages",
+            parameters,
+            text: |answer| answer.items("imagesSet").flat_map(image).collect(),
+        })
     }
 }
 
-fn image(image: &Element) -> String {
+/// An IMAGE line (columns of euca2ools 3.4) and its TAG lines.
+fn image(image: &Element) -> Vec<String> {
     let access = if image.at("isPublic") == "true" { "public" } else { "private" };
-    columns([
+    let name = match image.at("name") {
+        "" => image.at("imageLocation").to_string(),
+        name => format!("{}/{name}", image.at("imageOwnerId")),
+    };
+    let line = columns([
         "IMAGE",
         image.at("imageId"),
-        image.at("imageLocation"),
+        &name,
         image.at("imageOwnerId"),
         image.at("imageState"),
         access,
-        "",
         image.at("architecture"),
         image.at("imageType"),
         image.at("kernelId"),
@@ -105,9 +120,10 @@ fn image(image: &Element) -> String {
         image.at("rootDeviceType"),
         image.at("virtualizationType"),
         image.at("hypervisor"),
-    ])
-    .trim_end()
-    .to_string()
+    ]);
+    let mut lines = vec![line.trim_end().to_string()];
+    lines.extend(tags::lines("image", image.at("imageId"), image));
+    lines
 }
 
 #[derive(Args)]
@@ -117,8 +133,8 @@ pub struct Deregister {
 }
 
 impl Deregister {
-    pub fn call(self) -> Call {
-        // The answer does not name the image; euca2ools prints the bare word too when asked so.
-        Call { action: "DeregisterImage", parameters: vec![("ImageId".to_string(), self.image)], text: accepted }
+    pub fn deed(self) -> Deed {
+        let lines = vec![columns(["IMAGE", &self.image])];
+        Deed { action: "DeregisterImage", parameters: vec![("ImageId".to_string(), self.image)], lines }
     }
 }

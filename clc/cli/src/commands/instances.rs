@@ -46,6 +46,15 @@ pub struct Run {
     /// `stop` or `terminate`: what becomes of an instance that powers itself off.
     #[arg(long, value_name = "BEHAVIOUR")]
     instance_initiated_shutdown_behavior: Option<String>,
+    /// Let nobody terminate the instances before this is taken back.
+    #[arg(long)]
+    disable_api_termination: bool,
+    /// Wish the instances to be monitored.
+    #[arg(short, long)]
+    monitor: bool,
+    /// A tag for each instance; may be given several times.
+    #[arg(long = "tag", value_name = "KEY[=VALUE]")]
+    tags: Vec<String>,
     /// A text of your own that makes repeating this command safe.
     #[arg(long, value_name = "TOKEN")]
     client_token: Option<String>,
@@ -62,23 +71,24 @@ impl Run {
                 bail!("-n {number}: write a number, or two as MIN-MAX");
             }
         }
-        let user_data = match (self.user_data, self.user_data_file) {
-            (Some(text), _) => Some(text.into_bytes()),
-            (None, Some(path)) => {
-                Some(std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?)
-            }
-            (None, None) => None,
-        };
+        let user_data = user_data(self.user_data, self.user_data_file)?;
+        let (group_ids, group_names): (Vec<_>, Vec<_>) =
+            self.group.into_iter().partition(|group| group.starts_with("sg-"));
         let mut parameters =
             vec![("ImageId".to_string(), self.image), ("MinCount".to_string(), least), ("MaxCount".to_string(), most)];
         parameters.extend(optional("KeyName", self.key));
         parameters.extend(optional("InstanceType", self.instance_type));
-        parameters.extend(numbered("SecurityGroup", self.group));
-        parameters.extend(optional("UserData", user_data.map(|bytes| STANDARD.encode(bytes))));
+        parameters.extend(numbered("SecurityGroup", group_names));
+        parameters.extend(numbered("SecurityGroupId", group_ids));
+        parameters.extend(optional("UserData", user_data));
         parameters.extend(optional("Placement.AvailabilityZone", self.availability_zone));
         parameters.extend(optional("KernelId", self.kernel));
         parameters.extend(optional("RamdiskId", self.ramdisk));
         parameters.extend(optional("InstanceInitiatedShutdownBehavior", self.instance_initiated_shutdown_behavior));
+        let yes = |name: &str, given: bool| given.then(|| (name.to_string(), "true".to_string()));
+        parameters.extend(yes("DisableApiTermination", self.disable_api_termination));
+        parameters.extend(yes("Monitoring.Enabled", self.monitor));
+        parameters.extend(tags::specification("instance", &self.tags)?);
         parameters.extend(optional("ClientToken", self.client_token));
         Ok(Call { action: "RunInstances", parameters, text: reservation })
     }
@@ -164,8 +174,18 @@ impl Console {
     }
 }
 
+/// User data as EC2 wants it, in base64, from a text or a file.
+pub(super) fn user_data(text: Option<String>, file: Option<PathBuf>) -> Result<Option<String>> {
+    let bytes = match (text, file) {
+        (Some(text), _) => text.into_bytes(),
+        (None, Some(path)) => std::fs::read(&path).with_context(|| format!("{} cannot be read", path.display()))?,
+        (None, None) => return Ok(None),
+    };
+    Ok(Some(STANDARD.encode(bytes)))
+}
+
 /// Control characters as `^X`, so that a guest cannot drive the user's terminal.
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for character in text.chars() {
         match character {

@@ -10,7 +10,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 
-use super::{Call, accepted, filters, numbered};
+use super::{Call, Deed, filters, numbered, tags};
 use crate::connection::Cloud;
 use crate::output::{Form, columns, print};
 use crate::tree::Element;
@@ -92,7 +92,7 @@ impl Describe {
         Ok(Call {
             action: "DescribeKeyPairs",
             parameters,
-            text: |answer| answer.items("keySet").map(keypair).collect(),
+            text: |answer| answer.items("keySet").flat_map(described).collect(),
         })
     }
 }
@@ -104,9 +104,17 @@ pub struct Delete {
 }
 
 impl Delete {
-    pub fn call(self) -> Call {
-        Call { action: "DeleteKeyPair", parameters: vec![("KeyName".to_string(), self.name)], text: accepted }
+    pub fn deed(self) -> Deed {
+        let lines = vec![columns(["KEYPAIR", &self.name])];
+        Deed { action: "DeleteKeyPair", parameters: vec![("KeyName".to_string(), self.name)], lines }
     }
+}
+
+/// A KEYPAIR line and its TAG lines.
+fn described(key: &Element) -> Vec<String> {
+    let mut lines = vec![keypair(key)];
+    lines.extend(tags::lines("key-pair", key.at("keyPairId"), key));
+    lines
 }
 
 fn keypair(answer: &Element) -> String {

@@ -6,10 +6,12 @@ mod attributes;
 mod groups;
 mod history;
 mod identity;
+mod image_attributes;
 mod images;
 mod instances;
 mod keys;
 mod logs;
+mod password;
 mod schedule;
 mod status;
 mod tags;
@@ -43,13 +45,17 @@ pub enum Command {
     /// Show what an instance wrote to its console.
     GetConsoleOutput(instances::Console),
     /// Show what an instance left for its owner, sealed with the key pair it was started with.
-    GetPasswordData(status::Password),
+    GetPasswordData(password::Sealed),
+    /// Show what an instance left for its owner, opened with the private key of its key pair.
+    GetPassword(password::Opened),
     /// Show how instances are, as the cloud sees them from outside.
     DescribeInstanceStatus(status::Describe),
     /// Show one attribute of an instance.
     DescribeInstanceAttribute(attributes::Describe),
     /// Change one attribute of an instance.
     ModifyInstanceAttribute(attributes::Modify),
+    /// Give an attribute of an instance its default value.
+    ResetInstanceAttribute(attributes::Reset),
     /// Wish instances to be monitored.
     MonitorInstances(status::Monitoring),
     /// Wish them not to be.
@@ -62,7 +68,14 @@ pub enum Command {
     DescribeImages(images::Describe),
     /// Forget an image; its instances run on.
     Deregister(images::Deregister),
+    /// Show one attribute of an image.
+    DescribeImageAttribute(image_attributes::Describe),
+    /// Change one attribute of an image.
+    ModifyImageAttribute(image_attributes::Modify),
+    /// Leave an image to its owner alone.
+    ResetImageAttribute(image_attributes::Reset),
     /// Make a key pair; the private key is shown this once.
+    #[command(visible_alias = "add-keypair")]
     CreateKeypair(keys::Create),
     /// Bring your own public key.
     ImportKeypair(keys::Import),
@@ -77,13 +90,15 @@ pub enum Command {
     /// Show tags.
     DescribeTags(tags::Describe),
     /// Make a security group.
-    #[command(alias = "add-group")]
+    #[command(visible_alias = "add-group")]
     CreateGroup(groups::Create),
     /// Delete a security group.
     DeleteGroup(groups::Delete),
     /// Show security groups and their rules.
-    #[command(alias = "describe-group")]
+    #[command(visible_alias = "describe-group")]
     DescribeGroups(groups::Describe),
+    /// Show rules of security groups one by one, with their ids.
+    DescribeSecurityGroupRules(groups::DescribeRules),
     /// Add a rule to a security group.
     Authorize(groups::Rule),
     /// Take a rule from a security group.
@@ -104,6 +119,8 @@ pub enum Command {
     DescribeRegions(zones::Regions),
     /// Show instance types.
     DescribeInstanceTypes(zones::Types),
+    /// Show which instance types there are where.
+    DescribeInstanceTypeOfferings(zones::Offerings),
     /// Show what happened to a request, tier by tier, and how long each step took.
     Trace(trace::Trace),
     /// Show the lines of a request in the logs of all tiers.
@@ -130,6 +147,22 @@ pub struct Call {
     text: fn(&Element) -> Vec<String>,
 }
 
+/// One action whose answer only says yes: what is printed then is known beforehand, and tells what
+/// was done as euca2ools does.
+pub struct Deed {
+    action: &'static str,
+    parameters: Parameters,
+    lines: Vec<String>,
+}
+
+impl Deed {
+    async fn run(self, settings: &Settings, form: Form) -> Result<()> {
+        let answer = settings.cloud()?.ask(self.action, self.parameters).await?;
+        print(form, &answer, |_| self.lines);
+        Ok(())
+    }
+}
+
 /// Runs a command to its end.
 ///
 /// # Errors
@@ -144,40 +177,47 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::StopInstances(stop) => stop.call(),
         Command::GetConsoleOutput(console) => return console.run(&settings.cloud()?, form).await,
         Command::GetPasswordData(password) => password.call(),
+        Command::GetPassword(password) => return password.run(&settings.cloud()?, form).await,
         Command::DescribeInstanceStatus(describe) => describe.call()?,
         Command::DescribeInstanceAttribute(describe) => describe.call(),
         Command::ModifyInstanceAttribute(modify) => modify.call()?,
+        Command::ResetInstanceAttribute(reset) => reset.call(),
         Command::MonitorInstances(monitoring) => monitoring.on(),
         Command::UnmonitorInstances(monitoring) => monitoring.off(),
         Command::DescribeAccountAttributes(attributes) => attributes.call(),
         Command::Register(register) => register.call(),
         Command::DescribeImages(describe) => describe.call()?,
-        Command::Deregister(deregister) => deregister.call(),
+        Command::Deregister(deregister) => return deregister.deed().run(settings, form).await,
+        Command::DescribeImageAttribute(describe) => describe.call(),
+        Command::ModifyImageAttribute(modify) => return modify.deed()?.run(settings, form).await,
+        Command::ResetImageAttribute(reset) => return reset.deed().run(settings, form).await,
         Command::CreateKeypair(create) => return create.run(&settings.cloud()?, form).await,
         Command::ImportKeypair(import) => import.call()?,
         Command::DescribeKeypairs(describe) => describe.call()?,
-        Command::DeleteKeypair(delete) => delete.call(),
-        Command::CreateTags(change) => change.create()?,
-        Command::DeleteTags(change) => change.delete()?,
+        Command::DeleteKeypair(delete) => return delete.deed().run(settings, form).await,
+        Command::CreateTags(change) => return change.create()?.run(settings, form).await,
+        Command::DeleteTags(change) => return change.delete()?.run(settings, form).await,
         Command::DescribeTags(describe) => describe.call()?,
         Command::CreateGroup(create) => return create.run(&settings.cloud()?, form).await,
         Command::DeleteGroup(delete) => delete.call(),
         Command::DescribeGroups(describe) => describe.call()?,
-        Command::Authorize(rule) => rule.authorize()?,
-        Command::Revoke(rule) => rule.revoke()?,
+        Command::DescribeSecurityGroupRules(describe) => describe.call()?,
+        Command::Authorize(rule) => return rule.authorize()?.run(settings, form).await,
+        Command::Revoke(rule) => return rule.revoke()?.run(settings, form).await,
         Command::AllocateAddress(allocate) => allocate.call(),
-        Command::ReleaseAddress(release) => release.call(),
-        Command::AssociateAddress(associate) => associate.call(),
-        Command::DisassociateAddress(disassociate) => disassociate.call(),
+        Command::ReleaseAddress(release) => return release.deed().run(settings, form).await,
+        Command::AssociateAddress(associate) => return associate.deed().run(settings, form).await,
+        Command::DisassociateAddress(disassociate) => return disassociate.deed().run(settings, form).await,
         Command::DescribeAddresses(describe) => describe.call()?,
         Command::DescribeAvailabilityZones(zones) => zones.call()?,
-        Command::DescribeRegions(regions) => regions.call(),
-        Command::DescribeInstanceTypes(types) => types.call(),
+        Command::DescribeRegions(regions) => regions.call()?,
+        Command::DescribeInstanceTypes(types) => types.call()?,
+        Command::DescribeInstanceTypeOfferings(offerings) => offerings.call()?,
         Command::Trace(trace) => trace.call()?,
         Command::Logs(logs) => logs.call()?,
         Command::History(history) => history.call(),
         Command::Schedule(schedule) => schedule.call()?,
-        Command::Admin(admin) => return admin::run(admin, &settings.cloud()?, form).await,
+        Command::Admin(admin) => return admin::run(admin, &settings.cloud()?.telling(), form).await,
         Command::Links { directory } => return links(&directory),
     };
     let answer = settings.cloud()?.ask(call.action, call.parameters).await?;
@@ -229,9 +269,9 @@ fn accepted(answer: &Element) -> Vec<String> {
 
 fn links(directory: &std::path::Path) -> Result<()> {
     let program = std::env::current_exe().context("this program's own path is not known")?;
-    let names =
-        crate::Cli::command().get_subcommands().map(|command| command.get_name().to_string()).collect::<Vec<_>>();
-    for name in names.iter().filter(|name| !matches!(name.as_str(), "links" | "admin" | "help")) {
+    let commands = crate::Cli::command();
+    let names = commands.get_subcommands().flat_map(|command| command.get_name_and_visible_aliases());
+    for name in names.filter(|name| !matches!(*name, "links" | "admin" | "help")) {
         let link = directory.join(format!("euca-{name}"));
         if link.is_symlink() {
             std::fs::remove_file(&link).with_context(|| format!("{} cannot be replaced", link.display()))?;

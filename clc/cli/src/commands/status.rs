@@ -71,19 +71,6 @@ fn monitored(answer: &Element) -> Vec<String> {
 }
 
 #[derive(Args)]
-pub struct Password {
-    /// The instance, `i-...`.
-    instance: String,
-}
-
-impl Password {
-    pub fn call(self) -> Call {
-        let text = |answer: &Element| vec![answer.at("passwordData").trim().to_string()];
-        Call { action: "GetPasswordData", parameters: vec![("InstanceId".to_string(), self.instance)], text }
-    }
-}
-
-#[derive(Args)]
 pub struct AccountAttributes {
     /// Only these attributes.
     attributes: Vec<String>,

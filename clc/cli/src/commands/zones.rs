@@ -3,7 +3,7 @@
 use anyhow::Result;
 use clap::Args;
 
-use super::{Call, filters, numbered};
+use super::{Call, filters, numbered, optional};
 use crate::output::{columns, table};
 use crate::tree::Element;
 
@@ -34,15 +34,20 @@ fn zone(zone: &Element) -> String {
 pub struct Regions {
     /// Only these regions.
     regions: Vec<String>,
+    /// Only what fits; several of one name are alternatives.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
 }
 
 impl Regions {
-    pub fn call(self) -> Call {
+    pub fn call(self) -> Result<Call> {
         let text = |answer: &Element| {
             let region = |region: &Element| columns(["REGION", region.at("regionName"), region.at("regionEndpoint")]);
             answer.items("regionInfo").map(region).collect()
         };
-        Call { action: "DescribeRegions", parameters: numbered("RegionName", self.regions), text }
+        let mut parameters = numbered("RegionName", self.regions);
+        parameters.extend(filters(&self.filters)?);
+        Ok(Call { action: "DescribeRegions", parameters, text })
     }
 }
 
@@ -50,14 +55,43 @@ impl Regions {
 pub struct Types {
     /// Only these types.
     types: Vec<String>,
+    /// Only what fits; several of one name are alternatives.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
 }
 
 impl Types {
-    pub fn call(self) -> Call {
+    pub fn call(self) -> Result<Call> {
         let mut parameters = numbered("InstanceType", self.types);
         // As euca2ools has it: also say how many there is room for.
         parameters.push(("Availability".to_string(), "true".to_string()));
-        Call { action: "DescribeInstanceTypes", parameters, text: types }
+        parameters.extend(filters(&self.filters)?);
+        Ok(Call { action: "DescribeInstanceTypes", parameters, text: types })
+    }
+}
+
+#[derive(Args)]
+pub struct Offerings {
+    /// Places of which kind: `region`, `availability-zone` or `availability-zone-id`.
+    #[arg(long, value_name = "KIND")]
+    location_type: Option<String>,
+    /// Only what fits; several of one name are alternatives.
+    #[arg(long = "filter", value_name = "NAME=VALUE")]
+    filters: Vec<String>,
+}
+
+impl Offerings {
+    pub fn call(self) -> Result<Call> {
+        let mut parameters = Vec::from_iter(optional("LocationType", self.location_type));
+        parameters.extend(filters(&self.filters)?);
+        let text = |answer: &Element| {
+            let line = |offering: &Element| {
+                let names = ["instanceType", "locationType", "location"];
+                columns(std::iter::once("INSTANCETYPEOFFERING").chain(names.map(|name| offering.at(name))))
+            };
+            answer.items("instanceTypeOfferingSet").map(line).collect()
+        };
+        Ok(Call { action: "DescribeInstanceTypeOfferings", parameters, text })
     }
 }
 

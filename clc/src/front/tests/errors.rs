@@ -20,13 +20,13 @@ async fn client_mistakes_have_their_codes_and_never_a_5xx() {
     let cases: &[Case] = &[
         (&[], 400, "MissingAction"),
         (&[("Action", "Nonsense")], 400, "InvalidAction"),
-        (&[("Action", "RebootInstances")], 400, "MissingParameter"),
+        (&[("Action", "RebootInstances")], 400, "InvalidParameterCombination"),
         (&[("Action", "RebootInstances"), ("InstanceId.1", "x")], 400, "InvalidInstanceID.Malformed"),
         (&[("Action", "DescribeImages"), ("ImageId.1", "emi-1")], 400, "InvalidAMIID.Malformed"),
         (&[("Action", "DescribeInstances"), ("Filter.1.Name", "colour")], 400, "InvalidParameterValue"),
         (&[("Action", "DescribeInstances"), ("MaxResults", "1")], 400, "InvalidParameterValue"),
         (&[("Action", "RebootInstances"), ("InstanceId", "i-1A2B3C4D"), ("DryRun", "true")], 412, "DryRunOperation"),
-        (&[("Action", "RebootInstances"), ("DryRun", "true")], 400, "MissingParameter"),
+        (&[("Action", "RebootInstances"), ("DryRun", "true")], 400, "InvalidParameterCombination"),
         (&[("Action", "DescribeClusters")], 403, "UnauthorizedOperation"),
     ];
     for (pairs, status, expected) in cases {
