@@ -181,6 +181,11 @@ impl Cluster {
         }
     }
 
+    /// Where the steps of such work are kept that belong to a request.
+    pub fn background_recorder(&self) -> &Recorder {
+        &self.background
+    }
+
     /// The context of work that the cluster does by itself.
     pub fn background(&self, budget: Duration) -> Context {
         Context::background(budget, self.background.clone())

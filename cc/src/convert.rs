@@ -40,6 +40,7 @@ pub fn sighting(instance: &nc::Instance, detail: Option<&ironbark::NodeInstance>
         platform: instance.platform.clone(),
         groups: instance.group_names.clone(),
         urls: None,
+        request_id: None,
     };
     let told = detail.and_then(|detail| detail.private_ip.as_deref()).map_or(Ipv4Addr::UNSPECIFIED, address);
     let private_ip = if told.is_unspecified() { address(&net.private_ip) } else { told };
@@ -147,6 +148,7 @@ pub fn spec(request: &cc::RunInstances, owner: &str, id: &InstanceId, index: usi
         platform: present(request.platform.as_ref()),
         groups: request.net_names.clone(),
         urls: Some(urls(request)),
+        request_id: None,
     }
 }
 

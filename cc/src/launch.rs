@@ -110,7 +110,10 @@ pub async fn send_again(cluster: &Cluster, ctx: &Context, id: &InstanceId, spec:
         Ok(answer) => accepted(cluster, id, node, &answer).await,
         // It may be on its way a second time: the doubt begins anew.
         Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, &error).await,
-        Err(error) => tracing::info!(event = "cc.launch.again", instance = %id, "{}", nodes::sentence(node, &error)),
+        Err(error) => {
+            let said = nodes::sentence(node, &error);
+            tracing::info!(event = "cc.launch.not-taken", req = %ctx.request, instance = %id, "{said}");
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use ironbark_wsdl::{CallError, Context, ironbark, nc};
+use ironbark_wsdl::{CallError, Context, RequestId, ironbark, nc};
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
@@ -204,18 +204,29 @@ fn log(link: &Link, notice: &Notice) {
 /// Terminates what turned up on this node although its launch was undone. Its next report shows
 /// whether that helped; if not, it is told again.
 async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
-    let unwanted: Vec<InstanceId> = cluster.read(|beliefs| {
+    let unwanted: Vec<(InstanceId, Spec)> = cluster.read(|beliefs| {
         let here = beliefs.on(&link.name).filter(|instance| instance.node == link.name && instance.alive());
-        here.filter(|instance| instance.unwanted && instance.launch == Launch::Settled).map(|i| i.id.clone()).collect()
+        let unwanted = here.filter(|instance| instance.unwanted && instance.launch == Launch::Settled);
+        unwanted.map(|instance| (instance.id.clone(), instance.spec.clone())).collect()
     });
-    for id in unwanted {
+    for (id, spec) in unwanted {
         let request = nc::TerminateInstance { instance_id: id.to_string(), ..Default::default() };
-        match nodes::tell(cluster, &ctx.detached(budget::CALL_MIN), &link.name, request, budget::CALL_MIN).await {
-            Ok(_) => tracing::info!(event = "cc.launch.undone", req = %ctx.request, instance = %id, node = %link.name),
-            Err(error) => {
-                tracing::warn!(event = "cc.launch.not-undone", req = %ctx.request, instance = %id, node = %link.name, %error)
-            }
+        let of = Context { user: ctx.user.clone(), ..of_launch(ctx, &spec) };
+        let (req, cause, node) = (&of.request, &ctx.request, &link.name);
+        match nodes::tell(cluster, &of, &link.name, request, budget::CALL_MIN).await {
+            Ok(_) => tracing::info!(event = "cc.launch.undone", %req, %cause, instance = %id, %node),
+            Err(error) => tracing::warn!(event = "cc.launch.not-undone", %req, %cause, instance = %id, %node, %error),
         }
+    }
+}
+
+/// A refresh's context for what it does for a launch: under the request that asked for it, where that
+/// is known, and in its owner's name, which the node writes down.
+fn of_launch(ctx: &Context, spec: &Spec) -> Context {
+    let ctx = Context { user: spec.owner.clone(), ..ctx.detached(budget::CALL_MIN) };
+    match &spec.request_id {
+        Some(id) => Context { request: RequestId::from_peer(Some(id)), span: id.clone(), ..ctx },
+        None => ctx,
     }
 }
 
@@ -227,9 +238,9 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
         here.filter(|i| i.sent_again(now) && i.spec.urls.is_some()).map(|i| (i.id.clone(), i.spec.clone())).collect()
     });
     for (id, spec) in doubtful {
-        // In its owner's name: the node writes down whose it is.
-        let ctx = Context { user: spec.owner.clone(), ..ctx.detached(budget::CALL_MIN) };
-        launch::send_again(cluster, &ctx, &id, &spec, &link.name).await;
+        let of = of_launch(ctx, &spec);
+        tracing::info!(event = "cc.launch.again", req = %of.request, cause = %ctx.request, instance = %id, node = %link.name);
+        launch::send_again(cluster, &of, &id, &spec, &link.name).await;
     }
 }
 

@@ -100,6 +100,9 @@ pub struct Spec {
     /// Where its images are, until its node lists it: nodes do not tell.
     #[serde(default)]
     pub urls: Option<Urls>,
+    /// The run request, to which belongs what is still done for the launch later on.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 /// Where a launch's images are.

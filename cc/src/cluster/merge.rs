@@ -228,7 +228,7 @@ fn update(instance: &mut Instance, seen: Sighting, now: Timestamp) {
     if instance.public_ip.is_unspecified() {
         instance.public_ip = instance.private_ip; // SYSTEM mode: one address is both
     }
-    instance.spec = seen.spec;
+    instance.spec = Spec { request_id: instance.spec.request_id.take(), ..seen.spec };
     instance.launched = seen.launched.unwrap_or(instance.launched);
     instance.volumes = seen.volumes;
     instance.bundle = seen.bundle;

@@ -43,6 +43,7 @@ fn spec(id: &InstanceId) -> Spec {
         platform: None,
         groups: Vec::new(),
         urls: None,
+        request_id: None,
     }
 }
 

@@ -10,6 +10,7 @@ use tracing::Instrument;
 
 use super::within_limit;
 use crate::cluster::Cluster;
+use crate::cluster::instance::Spec;
 use crate::convert;
 use crate::error::ClusterError;
 use crate::ids::InstanceId;
@@ -23,7 +24,7 @@ pub async fn run_instances(
     ctx: Context,
     request: RunInstances,
 ) -> Result<RunInstancesResponse, Refusal> {
-    let order = order(&request, &ctx.user)?;
+    let order = order(&request, &ctx)?;
     // A task of its own: a caller that hangs up must not leave launches half counted.
     let run = tokio::spawn({
         let cluster = cluster.clone();
@@ -44,7 +45,7 @@ fn accepted(instance: cc::Instance) -> cc::Instance {
 }
 
 /// Checks a run request (wire/cc.md 10.1, step 1).
-fn order(request: &RunInstances, owner: &str) -> Result<Order, ClusterError> {
+fn order(request: &RunInstances, ctx: &Context) -> Result<Order, ClusterError> {
     within_limit(&request.instance_ids)?;
     let least = count("minCount", request.min_count)?;
     let most = count("maxCount", request.max_count)?;
@@ -72,7 +73,8 @@ fn order(request: &RunInstances, owner: &str) -> Result<Order, ClusterError> {
         if !seen.insert(id.clone()) {
             return Err(ClusterError::bad("instanceIds", format!("{id} comes twice")));
         }
-        let spec = convert::spec(request, owner, &id, index);
+        let spec = convert::spec(request, &ctx.user, &id, index);
+        let spec = Spec { request_id: Some(ctx.request.to_string()), ..spec };
         wished.push((id, spec));
     }
     Ok(Order { wished, least })
@@ -88,6 +90,11 @@ fn count(field: &'static str, number: i32) -> Result<usize, ClusterError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn ctx() -> Context {
+        let recorder = std::sync::Arc::new(ironbark_wsdl::Recorder::new("cc:c"));
+        Context::new(ironbark_wsdl::RequestId::random(), "alice", std::time::Duration::from_secs(5), recorder)
+    }
 
     fn request() -> RunInstances {
         RunInstances {
@@ -107,7 +114,7 @@ mod tests {
 
     #[test]
     fn ids_beyond_max_count_are_spare() {
-        let order = order(&request(), "alice").unwrap();
+        let order = order(&request(), &ctx()).unwrap();
         assert_eq!(order.wished.len(), 2);
         assert_eq!((order.wished[0].1.owner.as_str(), order.wished[1].1.mac.as_str()), ("alice", "d0:0d:00:00:00:02"));
         assert_eq!(order.wished[0].1.platform, None);
@@ -129,7 +136,7 @@ mod tests {
         for (expected, spoil) in cases {
             let mut request = request();
             spoil(&mut request);
-            let error = order(&request, "alice").unwrap_err().to_string();
+            let error = order(&request, &ctx()).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

@@ -18,7 +18,9 @@ pub async fn describe_trace(
     ctx: Context,
     request: DescribeTrace,
 ) -> Result<DescribeTraceResponse, Refusal> {
-    let mut spans: Vec<_> = ctx.recorder.of(&request.request_id).into_iter().map(convert::span).collect();
+    let own = ctx.recorder.of(&request.request_id).into_iter();
+    let later = cluster.background_recorder().of(&request.request_id);
+    let mut spans: Vec<_> = own.chain(later).map(convert::span).collect();
     spans.extend(of_nodes(&cluster, &ctx, request).await.into_iter().flat_map(|answer| answer.spans));
     Ok(DescribeTraceResponse { spans, ..Default::default() })
 }

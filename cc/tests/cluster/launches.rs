@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ironbark_cc::place::Schedule;
-use ironbark_wsdl::{CallError, cc};
+use ironbark_wsdl::{CallError, RequestId, cc, ironbark};
 use jiff::SignedDuration;
 
 use super::scripted::{Harness, Mood, ScriptedNode, run_request};
@@ -181,6 +181,22 @@ async fn a_launch_that_a_node_never_got_is_sent_there_again_while_it_is_doubtful
         assert_eq!(alices.len(), 1, "it was sent again in its owner's name");
         assert_eq!(first.asked("ncRunInstance").len(), 2);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_again_belongs_to_the_request_that_launched_it() {
+    let node = ScriptedNode::new(512);
+    node.mood("ncRunInstance", Mood::Hangs);
+    let cloud = Harness::new(&[("n1", node.clone())]).await;
+    let id = RequestId::random();
+    cloud.call_under(&id, run_request(1, &[A])).await.unwrap();
+    let cloud = cloud.restarted().await;
+    node.mood("ncRunInstance", Mood::Well);
+    cloud.poll().await;
+    let ask = ironbark::DescribeTrace { request_id: id.to_string(), ..Default::default() };
+    let spans = cloud.call(ask).await.unwrap().spans;
+    let sent = spans.iter().find(|span| span.name == "cc.call.ncRunInstance").expect("the second sending");
+    assert_eq!(sent.parent.as_deref(), Some(id.as_str()), "below the request at the door");
 }
 
 #[tokio::test(start_paused = true)]
