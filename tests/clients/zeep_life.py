@@ -1,50 +1,13 @@
 """An instance's life through zeep, strict, from the WSDL that the cloud serves, signed by WS-Security X.509.
 usage: zeep_life.py IMAGE [sha1|sha256]"""
 import base64
-import datetime
-import os
 import sys
 import time
-import xmlsec
-from lxml import etree
-from zeep import Client, Plugin, Settings, xsd
+from zeep import xsd
 from zeep.exceptions import Fault
-from zeep.wsse import signature, utils
+from zeep_ec2 import connect
 
-endpoint = os.environ["EC2_URL"]
-sha256 = len(sys.argv) > 2 and sys.argv[2] == "sha256"
-method, digest = ((xmlsec.Transform.RSA_SHA256, xmlsec.Transform.SHA256) if sha256
-                  else (xmlsec.Transform.RSA_SHA1, xmlsec.Transform.SHA1))
-
-
-class Signature(signature.BinarySignature):
-    """Body and a Timestamp of five minutes, as EC2 asks; EC2 does not sign its answers."""
-
-    def apply(self, envelope, headers):
-        stamp = etree.SubElement(utils.get_security_header(envelope), etree.QName(utils.ns.WSU, "Timestamp"))
-        now = datetime.datetime.now(datetime.timezone.utc)
-        for name, at in (("Created", now), ("Expires", now + datetime.timedelta(minutes=5))):
-            etree.SubElement(stamp, etree.QName(utils.ns.WSU, name)).text = at.strftime("%Y-%m-%dT%H:%M:%SZ")
-        return super().apply(envelope, headers)
-
-    def verify(self, envelope):
-        return envelope
-
-
-class EmptyForNil(Plugin):
-    """zeep writes an empty element only as nil, which means that it is absent."""
-
-    def egress(self, envelope, headers, operation, options):
-        for element in envelope.iter():
-            element.attrib.pop("{http://www.w3.org/2001/XMLSchema-instance}nil", None)
-        return envelope, headers
-
-
-keys = (os.environ["EC2_PRIVATE_KEY"], os.environ["EC2_CERT"])
-client = Client(endpoint + "?wsdl", wsse=Signature(*keys, signature_method=method, digest_method=digest),
-                settings=Settings(strict=True, xml_huge_tree=True), plugins=[EmptyForNil()])
-ns = next(name for name in client.wsdl.types.namespaces if "ec2.amazonaws.com" in name)
-ec2 = client.create_service("{%s}AmazonEC2Binding" % ns, endpoint)
+_, ec2 = connect(sha256="sha256" in sys.argv[2:])
 
 
 def ids(instance):

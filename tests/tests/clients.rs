@@ -87,6 +87,12 @@ fn zeep_with_sha256() {
     life("zeep_life.py", &["sha256"]);
 }
 
+/// Each operation that the WSDL has, none forgotten.
+#[test]
+fn zeep_calls_every_operation() {
+    life("zeep_every.py", &[]);
+}
+
 #[test]
 fn php_from_the_wsdl() {
     if !php() {
