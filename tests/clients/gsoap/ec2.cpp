@@ -35,6 +35,45 @@ int main(int count, char **arguments) {
         expect(answer.return_ && !answer.requestId.empty(), "RebootInstances returns true, with a request id");
     }
 
+    // What the contract has beyond instances: tags, groups, and what there is none of.
+    ns1__ResourceIdType resource;
+    resource.resourceId = instance;
+    ns1__ResourceIdSetType resources;
+    resources.item.push_back(&resource);
+    ns1__ResourceTagType tag;
+    tag.key = "Name";
+    tag.value = "gsoap";
+    ns1__TagSetType tags;
+    tags.item.push_back(&tag);
+    ns1__CreateTagsType hang;
+    ns1__CreateTagsResponseType hung;
+    hang.resourcesSet = &resources;
+    hang.tagSet = &tags;
+    ec2.call(soap_call___ns1__CreateTags, "CreateTags", hang, hung);
+    expect(hung.return_, "CreateTags returns true");
+    ns1__DescribeTagsType ask;
+    ns1__DescribeTagsResponseType told;
+    ec2.call(soap_call___ns1__DescribeTags, "DescribeTags", ask, told);
+    expect(told.tagSet && told.tagSet->item.size() == 1, "there is one tag");
+    const auto *first = told.tagSet->item[0];
+    expect(first->resourceId && *first->resourceId == instance, "it is of our instance");
+    expect(first->value && *first->value == "gsoap", "it says what we hung there");
+
+    ns1__SecurityGroupNameSetType names;
+    ns1__DescribeSecurityGroupsType groups;
+    ns1__DescribeSecurityGroupsResponseType shown;
+    groups.securityGroupSet = &names;
+    ec2.call(soap_call___ns1__DescribeSecurityGroups, "DescribeSecurityGroups", groups, shown);
+    expect(shown.securityGroupInfo && shown.securityGroupInfo->item.size() == 1, "there is one group");
+    expect(shown.securityGroupInfo->item[0]->groupName == "default", "it is the default one");
+
+    ns1__VolumeIdSetType none;
+    ns1__DescribeVolumesType volumes;
+    ns1__DescribeVolumesResponseType empty;
+    volumes.volumeSet = &none;
+    ec2.call(soap_call___ns1__DescribeVolumes, "DescribeVolumes", volumes, empty);
+    expect(!empty.volumeSet || empty.volumeSet->item.empty(), "there are no volumes");
+
     ns1__TerminateInstancesType end;
     ns1__TerminateInstancesResponseType ended;
     end.instancesSet = &ids;
