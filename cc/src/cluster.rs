@@ -6,6 +6,7 @@ pub mod beliefs;
 pub mod instance;
 pub mod merge;
 pub mod node;
+pub mod overdue;
 pub mod placements;
 
 use std::collections::BTreeMap;

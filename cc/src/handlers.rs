@@ -3,6 +3,7 @@
 
 pub mod bundles;
 pub mod instances;
+pub mod inventory;
 pub mod network;
 pub mod nodes;
 pub mod placements;

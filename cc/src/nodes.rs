@@ -43,6 +43,7 @@ paces! {
     nc::RebootInstance => Quick, node_name;
     ironbark::DescribeTrace => Quick;
     ironbark::DescribeLogs => Quick;
+    ironbark::DescribeInventory => Quick;
     nc::RunInstance => Slow, node_name;
     nc::TerminateInstance => Slow, node_name;
     nc::GetConsoleOutput => Slow, node_name;

@@ -1,6 +1,6 @@
 //! Keeping the beliefs fresh: a task for each node asks it, pauses, and asks again, so that a node
 //! that hangs delays only its own refresh. A node that does not answer is marked and not
-//! forgotten. Two things are done on what is seen: an instance whose launch was undone is
+//! forgotten. Two things are done on what is seen: an instance that is not wanted any more is
 //! terminated wherever it turns up, and a launch without an answer that its node does not list is
 //! sent there again.
 
@@ -15,6 +15,7 @@ use crate::cluster::Cluster;
 use crate::cluster::instance::{Launch, Spec};
 use crate::cluster::merge::{Notice, Report, merge};
 use crate::cluster::node::{Health, Identity, Profile};
+use crate::cluster::overdue;
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
@@ -201,7 +202,7 @@ fn log(link: &Link, notice: &Notice) {
     }
 }
 
-/// Terminates what turned up on this node although its launch was undone. Its next report shows
+/// Terminates what turned up on this node and is not wanted any more. Its next report shows
 /// whether that helped; if not, it is told again.
 async fn end_unwanted(cluster: &Cluster, ctx: &Context, link: &Link) {
     let unwanted: Vec<(InstanceId, Spec)> = cluster.read(|beliefs| {
@@ -244,10 +245,16 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
     }
 }
 
-/// Forgets what is long gone and learns addresses. The same complaint is not repeated.
+/// Forgets what is long gone, gives up what has waited for too long, and learns addresses. The same complaint is not repeated.
 async fn housekeep(cluster: &Cluster, complaint: &mut Option<String>) {
     if let Err(error) = cluster.change(|beliefs, now| beliefs.sweep(now)).await {
         tracing::error!(event = "cc.record.unsaved", %error);
+    }
+    match cluster.change(overdue::resolve).await {
+        Ok(resolved) => resolved.iter().for_each(|(id, reason)| {
+            tracing::warn!(instance = %id, event = "cc.instance.overdue", "{reason}");
+        }),
+        Err(error) => tracing::error!(event = "cc.record.unsaved", %error, "state cannot be recorded"),
     }
     let new = network::learn(cluster).await.err();
     if let Some(new) = new.as_ref().filter(|new| complaint.as_ref() != Some(*new)) {

@@ -9,7 +9,7 @@ use ironbark_wsdl::{Router, cc, ironbark};
 
 use crate::budget;
 use crate::cluster::Cluster;
-use crate::handlers::{bundles, instances, network, nodes, placements, resources, run, trace, volumes};
+use crate::handlers::{bundles, instances, inventory, network, nodes, placements, resources, run, trace, volumes};
 
 /// The Ironbark operations that a cluster serves, as DescribeCluster tells them.
 pub const IRONBARK: &[&str] = &[
@@ -22,6 +22,7 @@ pub const IRONBARK: &[&str] = &[
     "PlanInstances",
     "DescribeTrace",
     "DescribeLogs",
+    "DescribeInventory",
 ];
 
 /// The router over a cluster; `recorder` keeps the spans of what it serves.
@@ -54,4 +55,5 @@ pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster>
         .on::<ironbark::PlanInstances, _, _>(placements::plan_instances)
         .on::<ironbark::DescribeTrace, _, _>(trace::describe_trace)
         .on::<ironbark::DescribeLogs, _, _>(trace::describe_logs)
+        .on::<ironbark::DescribeInventory, _, _>(inventory::describe_inventory)
 }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::clusters::{Clusters, Connect};
 use crate::front::Caller;
+use crate::launch::Tries;
 use crate::pool::Pool;
 use crate::refresh::Watch;
 use crate::store::{Deed, Store, StoreError};
@@ -51,6 +52,8 @@ pub struct Cloud {
     pub(crate) wished: Notify,
     /// Rung when a cluster was registered or deregistered.
     pub(crate) registered: Notify,
+    /// What the launcher has in hand.
+    pub tries: Tries,
     /// Answered requests on their way to the records.
     pub(crate) answered: RequestLog,
     /// What is remembered between polls.
@@ -86,6 +89,7 @@ impl Cloud {
             settings,
             wished: Notify::new(),
             registered: Notify::new(),
+            tries: Tries::default(),
             answered: RequestLog::default(),
             watch: Watch::default(),
         }))

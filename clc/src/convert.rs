@@ -8,6 +8,7 @@ use ironbark_wsdl::nc::VirtualMachine;
 use jiff::Timestamp;
 
 use crate::clusters::{Description, Node, Room};
+use crate::doctor::scene;
 use crate::ec2::addresses as ec2_addresses;
 use crate::ec2::admin::{Decision, NodeLine, ReasonCount};
 use crate::ec2::images as ec2_images;
@@ -129,6 +130,44 @@ pub fn room(resource: &cc::Resource) -> Option<(String, Room)> {
     let count = |given: Option<i32>| u32::try_from(given.unwrap_or(0)).unwrap_or(0);
     let name = resource.instance_type.as_ref()?.name.clone()?;
     Some((name, Room { max: count(resource.max_instances), available: count(resource.available_instances) }))
+}
+
+/// What a cluster believes of an instance, for the doctor; `None` for a state that we do not know.
+pub fn belief(instance: &ClusterInstance) -> Option<scene::Belief> {
+    Some(scene::Belief {
+        id: instance.instance_id.clone(),
+        node: instance.node_name.clone(),
+        state: Observed::named(&instance.state)?,
+        reason: instance.reason.clone(),
+        since: instance.since.timestamp(),
+    })
+}
+
+/// What a node found, for the doctor; instances in states that we do not know are left out.
+pub fn inventory(found: ironbark::Inventory) -> scene::Node {
+    let instance = |instance: ironbark::InventoryInstance| {
+        Some(scene::OnNode {
+            state: Observed::named(&instance.state)?,
+            id: instance.instance_id,
+            owner: instance.owner_id,
+            reason: instance.reason,
+            since: instance.since.timestamp(),
+            domain: instance.domain,
+            files: instance.files,
+        })
+    };
+    let inventory = match found.trouble {
+        Some(trouble) => Err(trouble),
+        None => Ok(scene::Inventory {
+            hypervisor_trouble: found.hypervisor_trouble,
+            instances: found.instances.into_iter().filter_map(instance).collect(),
+            strange_domains: found.strange_domains,
+            strange_files: found.strange_files,
+            unreadable: found.unreadable,
+            disk_free_mb: found.disk_free,
+        }),
+    };
+    scene::Node { name: found.node_name, inventory }
 }
 
 /// What a cluster tells of itself.

@@ -18,6 +18,7 @@ use crate::causes::with_causes;
 use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
+use crate::deadlines::Resolution;
 use crate::lifecycle::{Due, Wish};
 use crate::placement;
 use crate::store::{Instance, Reason, Resized, StoreError};
@@ -29,8 +30,6 @@ const BUDGET: Duration = Duration::from_secs(60);
 /// The pause after the first try; it doubles with each, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// A launch that no cluster has answered for so long is given up (2.0.1's patience).
-const GIVE_UP_AFTER: SignedDuration = SignedDuration::from_mins(10);
 /// A stop or start that its cluster has refused for so long is taken back.
 const REFUSED_FOR_LONG: SignedDuration = SignedDuration::from_mins(2);
 
@@ -39,13 +38,15 @@ const REFUSED_FOR_LONG: SignedDuration = SignedDuration::from_mins(2);
 #[derive(Debug, Default)]
 pub struct Tries(Mutex<HashMap<String, Try>>);
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Try {
     due: Due,
     epoch: i64,
     count: u32,
     busy: bool,
     next: Instant,
+    /// What came of the last try.
+    said: Option<String>,
 }
 
 impl Tries {
@@ -53,8 +54,8 @@ impl Tries {
     fn begin(&self, instance: &Instance, now: Instant) -> bool {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let due = instance.due();
-        let fresh = Try { due, epoch: instance.epoch, count: 0, busy: false, next: now };
-        let entry = tries.entry(instance.id.clone()).or_insert(fresh);
+        let fresh = Try { due, epoch: instance.epoch, count: 0, busy: false, next: now, said: None };
+        let entry = tries.entry(instance.id.clone()).or_insert_with(|| fresh.clone());
         // One hand at a time: a termination waits for the answer to the launch.
         if entry.busy {
             return false;
@@ -70,13 +71,26 @@ impl Tries {
     }
 
     /// Lets the instance go; it may be tried again after a pause.
-    fn end(&self, id: &str, now: Instant) {
+    fn end(&self, id: &str, said: &str, now: Instant) {
         let mut tries = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(entry) = tries.get_mut(id) {
             let pause = FIRST_PAUSE.saturating_mul(1 << entry.count.min(10)).min(LONGEST_PAUSE);
             entry.busy = false;
             entry.count += 1;
             entry.next = now + pause;
+            entry.said = Some(said.to_string());
+        }
+    }
+
+    /// What came of the last try for an instance that is in hand.
+    pub(crate) fn said(&self, id: &str) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id)?.said.clone()
+    }
+
+    /// Lets what is due of an instance be tried at once.
+    pub fn hurry(&self, id: &str) {
+        if let Some(entry) = self.0.lock().unwrap_or_else(PoisonError::into_inner).get_mut(id) {
+            entry.next = Instant::now();
         }
     }
 
@@ -90,10 +104,9 @@ impl Tries {
 
 /// Looks at the records whenever somebody rings, and every second, until the task is dropped.
 pub async fn run(cloud: Arc<Cloud>) {
-    let tries = Arc::new(Tries::default());
     let mut work = JoinSet::new();
     loop {
-        if let Err(error) = begin(&cloud, &tries, &mut work).await {
+        if let Err(error) = begin(&cloud, &mut work).await {
             tracing::error!(event = "launch.records", error = with_causes(&error));
         }
         while work.try_join_next().is_some() {}
@@ -106,9 +119,9 @@ pub async fn run(cloud: Arc<Cloud>) {
 ///
 /// # Errors
 /// [`StoreError`] if the records cannot be read.
-pub async fn pass(cloud: &Arc<Cloud>, tries: &Arc<Tries>) -> Result<(), StoreError> {
+pub async fn pass(cloud: &Arc<Cloud>) -> Result<(), StoreError> {
     let mut work = JoinSet::new();
-    begin(cloud, tries, &mut work).await?;
+    begin(cloud, &mut work).await?;
     work.join_all().await;
     Ok(())
 }
@@ -152,13 +165,13 @@ impl Kind {
     }
 }
 
-async fn begin(cloud: &Arc<Cloud>, tries: &Arc<Tries>, work: &mut JoinSet<()>) -> Result<(), StoreError> {
+async fn begin(cloud: &Arc<Cloud>, work: &mut JoinSet<()>) -> Result<(), StoreError> {
     let due = cloud.store.due().await?;
-    tries.keep(&due);
+    cloud.tries.keep(&due);
     let now = Instant::now();
     let mut batches: BTreeMap<Batch, Vec<Instance>> = BTreeMap::new();
     for instance in due {
-        let Some(kind) = Kind::of(&instance).filter(|_| tries.begin(&instance, now)) else { continue };
+        let Some(kind) = Kind::of(&instance).filter(|_| cloud.tries.begin(&instance, now)) else { continue };
         let batch = Batch {
             kind,
             cluster: instance.cluster.clone(),
@@ -168,12 +181,12 @@ async fn begin(cloud: &Arc<Cloud>, tries: &Arc<Tries>, work: &mut JoinSet<()>) -
         batches.entry(batch).or_default().push(instance);
     }
     for (batch, instances) in batches {
-        let (cloud, tries) = (cloud.clone(), tries.clone());
+        let cloud = cloud.clone();
         work.spawn(async move {
-            carry_out(&cloud, &batch, &instances).await;
+            let said = carry_out(&cloud, &batch, &instances).await;
             let now = Instant::now();
             for instance in &instances {
-                tries.end(&instance.id, now);
+                cloud.tries.end(&instance.id, &said, now);
             }
             // What waited for this hand (a termination for its launch) is due at once.
             cloud.wished.notify_one();
@@ -182,7 +195,8 @@ async fn begin(cloud: &Arc<Cloud>, tries: &Arc<Tries>, work: &mut JoinSet<()>) -
     Ok(())
 }
 
-async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) {
+/// Sends one message, and says what came of it.
+async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) -> String {
     let ctx = cloud.context(&batch.request_id, &batch.owner, BUDGET);
     let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
     let detail = ids.join(" ");
@@ -200,12 +214,14 @@ async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) {
     match result {
         Ok(outcome) => {
             tracing::info!(event = "launch.told", req = %ctx.request, op, cluster = batch.cluster, instances = detail, outcome);
-            span.finish(outcome);
+            span.finish(&outcome);
+            outcome
         }
         Err(error) => {
             let text = with_causes(&error);
             tracing::warn!(event = "launch.untold", req = %ctx.request, op, cluster = batch.cluster, instances = detail, error = text);
-            span.finish(text);
+            span.finish(&text);
+            text
         }
     }
 }
@@ -243,10 +259,7 @@ async fn launch(
             let all = instances.len() == asked.len();
             return declined::declined(cloud, ctx, cluster, &reservation, &asked, all, reason).await;
         }
-        Err(error @ (CallError::Fault { .. } | CallError::Unreachable { .. } | CallError::TimedOut { .. })) => {
-            give_up_old(cloud, cluster, &asked, &error).await?;
-            return Err(error.into());
-        }
+        Err(error) => return Err(error.into()),
     };
     let accepted = |instance: &&Instance| {
         answer.instances.iter().any(|accepted| accepted.instance_id.as_deref() == Some(instance.id.as_str()))
@@ -259,20 +272,6 @@ async fn launch(
     let declined = left.into_iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
     cloud.store.launched(taken, declined, cloud.now()).await?;
     Ok(outcome)
-}
-
-/// No state is for ever: a launch that nobody has answered for long is wished gone.
-async fn give_up_old(cloud: &Cloud, cluster: &str, asked: &[Instance], error: &CallError) -> Result<(), StoreError> {
-    let now = cloud.clock.now();
-    for instance in asked {
-        if now.duration_since(convert::timestamp(instance.launched)) >= GIVE_UP_AFTER {
-            let minutes = GIVE_UP_AFTER.as_mins();
-            let text = format!("cluster {cluster} has not answered for {minutes} minutes ({error})");
-            let reason = Reason::new("Server.InternalError", text);
-            cloud.store.give_up(instance.id.clone(), instance.epoch, reason, cloud.now()).await?;
-        }
-    }
-    Ok(())
 }
 
 async fn terminate(cloud: &Cloud, ctx: &Context, cluster: &str, ids: Vec<String>) -> Result<String, Untold> {
@@ -346,7 +345,8 @@ async fn settle(
         let Some(instance) = instances.iter().find(|instance| instance.id == result.instance_id) else { continue };
         if now.duration_since(convert::timestamp(instance.since)) >= REFUSED_FOR_LONG {
             let reason = Reason::new("Server.InternalError", text);
-            cloud.store.take_back(instance.id.clone(), instance.epoch, back, reason, cloud.now()).await?;
+            let known = (instance.epoch, instance.observed);
+            cloud.store.resolve(instance.id.clone(), known, Resolution::TakeBack(back), reason, cloud.now()).await?;
         }
     }
     Ok(if refusals.is_empty() { "accepted".to_string() } else { refusals.join("; ") })
@@ -360,11 +360,11 @@ mod tests {
     fn pauses_double_up_to_the_longest() {
         let tries = Tries::default();
         let mut now = Instant::now();
-        let entry = Try { due: Due::Launch, epoch: 1, count: 0, busy: true, next: now };
+        let entry = Try { due: Due::Launch, epoch: 1, count: 0, busy: true, next: now, said: None };
         tries.0.lock().unwrap().insert("i-1".to_string(), entry);
         let mut pauses = Vec::new();
         for _ in 0..6 {
-            tries.end("i-1", now);
+            tries.end("i-1", "connection refused", now);
             let next = tries.0.lock().unwrap()["i-1"].next;
             pauses.push((next - now).as_secs());
             now = next;

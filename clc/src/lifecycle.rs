@@ -40,8 +40,8 @@ pub enum Observed {
     Terminated,
     /// Its node could not launch it, or lost it: final.
     Failed,
-    /// Its cluster, asked when it must have known, no longer lists it. Our conclusion and not the
-    /// cluster's word, so a later report overrules it.
+    /// Its cluster, asked when it must have known, no longer lists it, or cannot be asked for too long. Our conclusion and
+    /// not the cluster's word, so a later report overrules it, unless its owner wished it gone.
     Gone,
 }
 
@@ -146,6 +146,17 @@ impl Observed {
         }
     }
 
+    /// Whether something of it is there and not on its way out.
+    pub fn lives(self) -> bool {
+        match self {
+            Observed::Pending | Observed::Running | Observed::Rebooting | Observed::Stopping | Observed::Stopped => {
+                true
+            }
+            Observed::Unseen | Observed::ShuttingDown => false,
+            Observed::Terminated | Observed::Failed | Observed::Gone => false,
+        }
+    }
+
     /// The observation of that word.
     pub fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|observed| observed.name() == name)
@@ -215,6 +226,8 @@ pub fn observe(wish: Wish, before: Observed, report: Observed, on_shutdown: Shut
         (Observed::Terminated, _) | (_, Observed::Unseen) => keep,
         (Observed::Failed, Observed::Terminated) => moved,
         (Observed::Failed, _) => keep,
+        // Its owner was told that it is terminated, and that stays so; what is left of it is ended all the same.
+        (Observed::Gone, _) if wish == Wish::Terminate => keep,
         (Observed::Running | Observed::Rebooting | Observed::Stopping, Observed::Stopped) if wish == Wish::Run => {
             let wish = match on_shutdown {
                 ShutdownBehavior::Stop => Wish::Stop,

@@ -1,8 +1,8 @@
 //! Asks every cluster, every few seconds, what it has: instances, room, nodes. What comes back
 //! changes the records; what does not come back changes nothing but how old our knowledge is.
 //!
-//! A cluster that comes back never causes anything to be taken down: an instance it reports that
-//! is not in the records is logged and left alone.
+//! A cluster that comes back never causes anything to be taken down that the records do not say has ended: an
+//! instance it reports that is not in them is logged and left alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +20,7 @@ use crate::clusters::{Known, tell};
 use crate::convert;
 
 use crate::lifecycle::Absence;
-use crate::store::{Instance, Learnt, Report, StoreError};
+use crate::store::{Instance, Learnt, Report, Reported, StoreError};
 
 /// Longest wait for one answer of a poll.
 const BUDGET: Duration = Duration::from_secs(20);
@@ -93,7 +93,10 @@ pub async fn poll(cloud: &Cloud, cluster: &str) {
     let (asked, began) = (cloud.clock.now(), Moment::now());
     match ask(cloud, &ctx, cluster).await {
         Ok(answer) => match take(cloud, cluster, asked, answer).await {
-            Ok(learnt) => tell_learnt(cloud, &ctx, began, learnt),
+            Ok(Reported { ended, learnt, .. }) => {
+                tell_learnt(cloud, &ctx, began, learnt);
+                end_again(cloud, &ctx, cluster, ended).await;
+            }
             Err(error) => {
                 tracing::error!(event = "refresh.record", req = %ctx.request, cluster, error = with_causes(&error));
             }
@@ -130,7 +133,7 @@ async fn ask(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<Answer, Call
     Ok(Answer { instances: instances.instances, resources: resources.resources, description })
 }
 
-async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) -> Result<Vec<Learnt>, StoreError> {
+async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) -> Result<Reported, StoreError> {
     let known = Known {
         answered: Some(asked),
         failure: None,
@@ -147,7 +150,7 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
     });
     let reported = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
     cloud.watch.of(cluster, |memory| {
-        for id in reported.strangers {
+        for id in &reported.strangers {
             if memory.strangers.insert(id.clone()) {
                 tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
             }
@@ -155,7 +158,7 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
     });
     // A report may have made something due: what was stopping is stopped, and wished to run again.
     cloud.wished.notify_one();
-    Ok(reported.learnt)
+    Ok(reported)
 }
 
 /// Links what a poll showed to be the end of a request with that request: in its trace, and in the
@@ -168,6 +171,19 @@ fn tell_learnt(cloud: &Cloud, poll: &Context, began: Moment, learnt: Vec<Learnt>
         let ctx = cloud.context(&request_id, SYSTEM_USER, BUDGET);
         ctx.start("clc.refresh.learnt", format!("{instance_id} {action}")).since(began).finish(result);
     }
+}
+
+/// What has ended, as its owner was told, and lives all the same, is ended again: its cluster or its node was away when
+/// it was decided. The next report tells whether that helped.
+async fn end_again(cloud: &Cloud, ctx: &Context, cluster: &str, ids: Vec<String>) {
+    if ids.is_empty() {
+        return;
+    }
+    let instances = ids.join(" ");
+    let request = cc::TerminateInstances { instance_ids: ids, ..cc::TerminateInstances::default() };
+    let told = tell(&cloud.clusters, ctx, cluster, request, &instances).await;
+    let outcome = told.map_or_else(|error| error.to_string(), |_| "accepted".to_string());
+    tracing::warn!(event = "refresh.ended", req = %ctx.request, cluster, instances, outcome, "they had ended, and lived");
 }
 
 impl Answer {

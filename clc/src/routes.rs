@@ -2,7 +2,7 @@
 //! function in `actions`, and a line here.
 
 use crate::actions::{
-    account, accounts, addresses, admin, attributes, console, credentials, history, image_attributes, images,
+    account, accounts, addresses, admin, attributes, console, credentials, doctor, history, image_attributes, images,
     instances, keys, placements, quotas, run, security_groups, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
@@ -98,6 +98,8 @@ pub fn actions() -> Actions<Cloud> {
         .on(credentials::describe_signing_certificates)
         .on(credentials::update_signing_certificate)
         .on(credentials::delete_signing_certificate)
+        .on(doctor::describe_findings)
+        .on(doctor::repair_findings)
         .on(trace::describe_trace)
         .on(trace::describe_logs)
         .on(placements::describe_placements)

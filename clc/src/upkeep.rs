@@ -1,15 +1,18 @@
 //! What is written after the answer: the list of answered requests, in batches, off the way of the
-//! requests themselves; and what is forgotten when its time is over.
+//! requests themselves; what is resolved, and what is forgotten, when its time is over.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::Notify;
 
 use crate::causes::with_causes;
 use crate::cloud::Cloud;
-use crate::store::{AnsweredRequest, StoreError};
+use crate::clusters::Known;
+use crate::convert;
+use crate::deadlines::{self, Deadline, Resolution};
+use crate::store::{AnsweredRequest, Instance, Reason, StoreError};
 
 /// Requests are collected for so long before they are written together.
 const COLLECT: Duration = Duration::from_millis(200);
@@ -27,6 +30,8 @@ const KEEP_HISTORY: SignedDuration = SignedDuration::from_hours(25 + 7 * 24);
 const KEEP_ZONE_CHOICES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often it is looked for what is to be forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked for what is overdue.
+const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
 /// Answered requests on their way to the records.
 #[derive(Debug, Default)]
@@ -83,7 +88,7 @@ impl Cloud {
 
 /// Writes and forgets, until the task is dropped.
 pub async fn run(cloud: Arc<Cloud>) {
-    tokio::join!(write_requests(&cloud), tidy(&cloud));
+    tokio::join!(write_requests(&cloud), tidy(&cloud), resolve(&cloud));
 }
 
 async fn write_requests(cloud: &Cloud) {
@@ -113,5 +118,74 @@ async fn tidy(cloud: &Cloud) {
             tracing::error!(event = "upkeep.forget", error = with_causes(&error));
         }
         tokio::time::sleep(TIDY_EVERY).await;
+    }
+}
+
+async fn resolve(cloud: &Cloud) {
+    loop {
+        if let Err(error) = resolve_overdue(cloud).await {
+            tracing::error!(event = "upkeep.overdue", error = with_causes(&error));
+        }
+        tokio::time::sleep(RESOLVE_EVERY).await;
+    }
+}
+
+/// Resolves the instances whose deadlines are over, by the table in [`deadlines`].
+///
+/// # Errors
+/// [`StoreError`] if the records cannot be read or written.
+pub async fn resolve_overdue(cloud: &Cloud) -> Result<(), StoreError> {
+    let now = cloud.clock.now();
+    for instance in cloud.store.passing().await? {
+        let known = cloud.clusters.known(&instance.cluster);
+        let Some((resolution, reason)) = overdue(&instance, known.as_ref(), cloud.tries.said(&instance.id), now) else {
+            continue;
+        };
+        let text = reason.text.clone();
+        let at = (instance.epoch, instance.observed);
+        if cloud.store.resolve(instance.id.clone(), at, resolution, reason, cloud.now()).await? {
+            tracing::warn!(event = "upkeep.overdue", instance = instance.id, ?resolution, reason = text);
+            cloud.wished.notify_one();
+        }
+    }
+    Ok(())
+}
+
+/// What becomes of an instance whose deadline is over, and its reason; none while there is time, and where only its node
+/// can know more. `known`: what its cluster last said; `said`: what came of the last message about it.
+fn overdue(
+    instance: &Instance,
+    known: Option<&Known>,
+    said: Option<String>,
+    now: Timestamp,
+) -> Option<(Resolution, Reason)> {
+    let Deadline { after, then } = deadlines::deadline(instance.wish, instance.observed, instance.has_booted())?;
+    if now.duration_since(convert::timestamp(instance.since)) < after {
+        return None;
+    }
+    let cluster = &instance.cluster;
+    let failure = known.and_then(|known| known.failure.clone());
+    let minutes = after.as_mins();
+    match then {
+        Resolution::Wait => None,
+        Resolution::GiveUp | Resolution::TakeBack(_) => {
+            let state = instance.state().name();
+            let last = failure.or(said).unwrap_or_else(|| "its node has not told why".to_string());
+            let text = format!("given up: it was {state} for {minutes} minutes; cluster {cluster}: {last}");
+            Some((then, Reason::new("Server.InternalError", text)))
+        }
+        Resolution::Conclude => {
+            let answered = known.and_then(|known| known.answered);
+            let silent = answered.is_none_or(|answered| now.duration_since(answered) >= after);
+            let failure = failure.filter(|_| silent)?;
+            let delay = format!("cluster {cluster} does not answer ({failure}), and ends it as soon as it does");
+            Some((
+                then,
+                match &instance.reason {
+                    Some(why) => Reason::new(&why.code, format!("{}; {delay}", why.text)),
+                    None => Reason::new("Client.UserInitiatedShutdown", delay),
+                },
+            ))
+        }
     }
 }

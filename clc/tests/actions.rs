@@ -137,7 +137,7 @@ async fn stop_and_start_keep_the_instance() {
 
 #[tokio::test]
 async fn a_start_that_is_refused_for_long_is_taken_back_with_the_reason() {
-    let mut lab = Lab::new().await;
+    let lab = Lab::new().await;
     let ids = lab.running(1).await;
     lab.cc.set_all("stopped");
     lab.poll().await;

@@ -60,9 +60,11 @@ async fn a_cluster_that_is_away_is_tried_again_and_given_up_in_the_end() {
     assert_eq!(lab.state(&ids[0]).await, InstanceState::Pending);
     lab.advance(601);
     lab.pass_again().await;
+    lab.resolve_overdue().await;
     let shown = lab.describe(&ids[0]).await.unwrap();
     assert_eq!(shown.state, InstanceState::ShuttingDown, "it is not known, so it is wished gone");
-    assert!(shown.state_reason.unwrap().message.contains("has not answered for 10 minutes"));
+    let reason = shown.state_reason.unwrap().message;
+    assert!(reason.contains("for 10 minutes") && reason.contains("connection refused"), "{reason}");
     lab.pass_again().await;
     lab.advance(1);
     lab.poll().await;

@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use ironbark_clc::deadlines::Resolution;
 use ironbark_clc::ec2::instances::Group;
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
 use ironbark_clc::store::{
@@ -204,13 +205,15 @@ async fn a_stale_decision_changes_nothing() {
     let id = "i-00000001".to_string();
     let reason = || Reason::new("Server.InternalError", "too late");
     store.reserve(launch(1)).await.unwrap();
-    assert!(!store.give_up(id.clone(), 2, reason(), 9).await.unwrap(), "another epoch");
+    let resolve = async |epoch: i64, observed: Observed, resolution: Resolution| {
+        store.resolve(id.clone(), (epoch, observed), resolution, reason(), 9).await.unwrap()
+    };
+    assert!(!resolve(2, Observed::Unseen, Resolution::GiveUp).await, "another epoch");
     store.launched(vec![id.clone()], Vec::new(), 9).await.unwrap();
-    assert!(!store.give_up(id.clone(), 1, reason(), 9).await.unwrap(), "the cluster has taken it");
+    assert!(!resolve(1, Observed::Unseen, Resolution::GiveUp).await, "the cluster has taken it");
     store.launched(Vec::new(), vec![(id.clone(), reason())], 9).await.unwrap();
     let instance = store.instance(scope(), id.clone()).await.unwrap().unwrap();
     assert_eq!(instance.observed, Observed::Pending, "what was taken is not declined by a late answer");
-    assert!(!store.take_back(id, 1, Wish::Stop, reason(), 9).await.unwrap(), "nothing is due");
 }
 
 #[tokio::test]

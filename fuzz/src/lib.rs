@@ -204,6 +204,8 @@ pub fn nc_messages(data: &[u8]) {
         ironbark::DescribeTraceResponse,
         ironbark::DescribeLogs,
         ironbark::DescribeLogsResponse,
+        ironbark::DescribeInventory,
+        ironbark::DescribeInventoryResponse,
     );
 }
 

@@ -6,6 +6,7 @@ use ironbark_wsdl::{ironbark, nc};
 
 use crate::address::{format_mac, parse_mac};
 use crate::ids::InstanceId;
+use crate::inventory::{Found, Inventory};
 use crate::lifecycle::State;
 use crate::state::{ImageRef, LaunchOrder, Mapping, Net, Record, Resized, Size, UNKNOWN_IP, VolumeState};
 
@@ -271,6 +272,31 @@ pub fn node_instance(record: &Record) -> ironbark::NodeInstance {
         boot_count: number(u64::from(record.boots)),
         last_reboot: record.last_reboot.clone(),
         private_ip: (private_ip != UNKNOWN_IP).then_some(private_ip),
+    }
+}
+
+/// What is there, in Ironbark's words.
+pub fn inventory(node_name: &str, inventory: &Inventory) -> ironbark::Inventory {
+    let instance = |found: &Found| ironbark::InventoryInstance {
+        instance_id: found.record.id.to_string(),
+        owner_id: found.record.order.owner.clone(),
+        state: found.record.state.name().to_string(),
+        reason: found.record.reason.clone(),
+        since: DateTime::from(found.record.since),
+        domain: found.domain.map(|domain| domain.name().to_string()),
+        files: found.files,
+    };
+    let megabytes = |bytes: u64| i64::try_from(bytes >> 20).unwrap_or(i64::MAX);
+    ironbark::Inventory {
+        node_name: node_name.to_string(),
+        trouble: None,
+        hypervisor_trouble: inventory.hypervisor_trouble.clone(),
+        instances: inventory.instances.iter().map(instance).collect(),
+        strange_domains: inventory.strange_domains.clone(),
+        strange_files: inventory.strange_files.clone(),
+        unreadable: inventory.unreadable.clone(),
+        disk_free: megabytes(inventory.disk_free),
+        cache_size: megabytes(inventory.cache_size),
     }
 }
 

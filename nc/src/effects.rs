@@ -183,7 +183,8 @@ pub async fn disks(shop: Arc<Shop>, record: Record) -> Result<Vec<AttachedDisk>,
     shop.hypervisor.disks(&stage::key(&record), shop.times.call).await
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+/// Does what blocks on a thread of its own.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     match ironbark_wsdl::blocking::spawn(work).await {
         Ok(result) => result,
         Err(error) => match error.try_into_panic() {

@@ -14,6 +14,7 @@ pub mod hypervisor;
 pub mod identity;
 pub mod ids;
 pub mod images;
+pub mod inventory;
 pub mod lifecycle;
 pub mod node;
 pub mod observe;

@@ -33,6 +33,7 @@ pub fn step(state: &State, event: Event) -> Decision {
         Event::Ended(ended) => effect_ended(state, ended),
         Event::Deadline(Timer::Limit) => limit_reached(state),
         Event::Deadline(Timer::Again) => again(state),
+        Event::Deadline(Timer::Patience) => patience_over(state),
         Event::Recovered => recovered(state),
     }
 }
@@ -74,6 +75,10 @@ fn asked_to_stop(state: &State, force: bool) -> Decision {
 
 fn asked_to_start(state: &State) -> Decision {
     match state {
+        // The last start may have been carried out after all: that it was not is seen first.
+        State::Stopped(Why::StartFailed(_)) => {
+            go(State::Starting(StartCall::Due), [Effect::Observe, Effect::Wait(Timer::Patience)])
+        }
         State::Stopped(_) => go(State::Starting(StartCall::Sent), [Effect::Do(Action::StartDomain)]),
         State::Pending(_) | State::Starting(_) | State::Running | State::Rebooting(_) => Stay,
         State::Stopping(_) => Refuse("it is being stopped; start it when it is stopped".to_string()),
@@ -275,9 +280,12 @@ fn network_ended(state: &State, result: Result<(), String>) -> Decision {
 fn start_ended(state: &State, call: Call) -> Decision {
     let Some(StartCall::Sent) = state.start_call() else { return Stay };
     match call {
-        Call::Done => go(state.with_call(StartCall::Answered), [Effect::Observe]),
-        Call::Unknown(_) => go(state.with_call(StartCall::Unknown), [Effect::Observe]),
-        Call::NotBegun(_) => go(state.with_call(StartCall::Due), []),
+        Call::Done => go(state.with_call(StartCall::Answered), [Effect::Observe, Effect::Wait(Timer::Patience)]),
+        Call::Unknown(_) => go(state.with_call(StartCall::Unknown), [Effect::Observe, Effect::Wait(Timer::Patience)]),
+        Call::NotBegun(reason) => {
+            let waits = Effect::Explain(format!("waiting for the hypervisor: {reason}"));
+            go(state.with_call(StartCall::Due), [waits, Effect::Wait(Timer::Patience)])
+        }
         Call::Refused(reason) => start_failed(state, reason),
         Call::Absent => start_failed(state, "the hypervisor lost the domain while it started it".to_string()),
     }
@@ -288,7 +296,7 @@ fn ask_reboot_ended(state: &State, call: Call) -> Decision {
     match call {
         Call::Done | Call::Unknown(_) => go(State::Rebooting(Reboot::Asked), [Effect::Wait(Timer::Limit)]),
         Call::Refused(_) => go(State::Rebooting(Reboot::Resetting), [Effect::Do(Action::Reset)]),
-        Call::Absent | Call::NotBegun(_) => go(state.clone(), [Effect::Observe, Effect::Wait(Timer::Again)]),
+        Call::Absent | Call::NotBegun(_) => go(state.clone(), once_more()),
     }
 }
 
@@ -296,9 +304,9 @@ fn reset_ended(state: &State, call: Call) -> Decision {
     let State::Rebooting(Reboot::Resetting) = state else { return Stay };
     match call {
         Call::Done => go(State::Rebooting(Reboot::Confirming), [Effect::Wait(Timer::Limit)]),
-        Call::Unknown(_) => go(State::Rebooting(Reboot::Unconfirmed), [Effect::Observe]),
+        Call::Unknown(_) => go(State::Rebooting(Reboot::Unconfirmed), [Effect::Observe, Effect::Wait(Timer::Patience)]),
         Call::Refused(reason) => go(State::Running, [Effect::NoteReboot(RebootEnd::Failed(reason)), Effect::Observe]),
-        Call::Absent | Call::NotBegun(_) => go(state.clone(), [Effect::Observe, Effect::Wait(Timer::Again)]),
+        Call::Absent | Call::NotBegun(_) => go(state.clone(), once_more()),
     }
 }
 
@@ -308,15 +316,22 @@ fn ask_shutdown_ended(state: &State, call: Call) -> Decision {
         Call::Done | Call::Unknown(_) | Call::Refused(_) => {
             go(State::Stopping(Stop::Asked), [Effect::Wait(Timer::Limit), Effect::Wait(Timer::Again)])
         }
-        Call::Absent | Call::NotBegun(_) => go(state.clone(), [Effect::Observe, Effect::Wait(Timer::Again)]),
+        Call::Absent | Call::NotBegun(_) => go(state.clone(), once_more()),
     }
+}
+
+/// What could not be asked is tried again, as long as there is patience.
+fn once_more() -> [Effect; 3] {
+    [Effect::Observe, Effect::Wait(Timer::Again), Effect::Wait(Timer::Patience)]
 }
 
 fn destroy_ended(state: &State, call: Call) -> Decision {
     let State::Stopping(Stop::Forced) = state else { return Stay };
     match call {
-        Call::Done | Call::Absent | Call::Unknown(_) | Call::Refused(_) | Call::NotBegun(_) => {
-            go(state.clone(), [Effect::Observe, Effect::Wait(Timer::Again)])
+        Call::Done | Call::Absent => go(state.clone(), [Effect::Observe, Effect::Wait(Timer::Again)]),
+        Call::Unknown(reason) | Call::Refused(reason) | Call::NotBegun(reason) => {
+            let stays = Effect::Explain(format!("cannot be switched off yet: {reason}"));
+            go(state.clone(), [stays, Effect::Observe, Effect::Wait(Timer::Again)])
         }
     }
 }
@@ -325,7 +340,10 @@ fn remove_ended(state: &State, call: Call) -> Decision {
     let State::ShuttingDown(Removal::Domain, end) = state else { return Stay };
     match call {
         Call::Done | Call::Absent => go(State::ShuttingDown(Removal::Proof, end.clone()), [Effect::Observe]),
-        Call::Unknown(_) | Call::Refused(_) | Call::NotBegun(_) => go(state.clone(), [Effect::Wait(Timer::Again)]),
+        Call::Unknown(reason) | Call::Refused(reason) | Call::NotBegun(reason) => {
+            let stays = end.with_reason(&format!("its domain cannot be removed yet: {reason}"));
+            go(state.clone(), [Effect::Explain(stays), Effect::Wait(Timer::Again)])
+        }
     }
 }
 
@@ -334,7 +352,10 @@ fn release_ended(state: &State, result: Result<(), String>) -> Decision {
     match (result, end) {
         (Ok(()), End::Terminated) => go(State::Terminated, [Effect::Wait(Timer::Limit)]),
         (Ok(()), End::Failed(reason)) => go(State::Failed(reason.clone()), [Effect::Wait(Timer::Limit)]),
-        (Err(_), End::Terminated | End::Failed(_)) => go(state.clone(), [Effect::Wait(Timer::Again)]),
+        (Err(reason), End::Terminated | End::Failed(_)) => {
+            let stays = end.with_reason(&format!("its files cannot be removed yet: {reason}"));
+            go(state.clone(), [Effect::Explain(stays), Effect::Wait(Timer::Again)])
+        }
     }
 }
 
@@ -357,6 +378,34 @@ fn limit_reached(state: &State) -> Decision {
         | State::Stopped(_)
         | State::Starting(_)
         | State::ShuttingDown(..) => Stay,
+    }
+}
+
+/// The hypervisor has had its time, and has neither done what was asked nor said how things are.
+fn patience_over(state: &State) -> Decision {
+    let silent = |what: &str| format!("the hypervisor could not be asked {what} for too long");
+    match state {
+        State::Pending(Stage::Spawning(StartCall::Due | StartCall::Answered | StartCall::Unknown))
+        | State::Starting(StartCall::Due | StartCall::Answered | StartCall::Unknown)
+        | State::Rebooting(Reboot::Restarting(StartCall::Due | StartCall::Answered | StartCall::Unknown)) => {
+            start_failed(state, silent("to start its domain, or whether it runs,"))
+        }
+        State::Rebooting(Reboot::Asking | Reboot::Resetting | Reboot::Unconfirmed) => {
+            go(State::Running, [Effect::NoteReboot(RebootEnd::Failed(silent("to reboot it"))), Effect::Observe])
+        }
+        State::Stopping(Stop::Asking) => {
+            let text = format!("it was not stopped: {}", silent("to switch it off"));
+            go(State::Running, [Effect::Explain(text), Effect::Observe])
+        }
+        State::Pending(Stage::Imaging | Stage::Networking | Stage::Spawning(StartCall::Sent))
+        | State::Starting(StartCall::Sent)
+        | State::Rebooting(Reboot::Restarting(StartCall::Sent) | Reboot::Asked | Reboot::Confirming)
+        | State::Running
+        | State::Stopping(Stop::Asked | Stop::Forced)
+        | State::Stopped(_)
+        | State::ShuttingDown(..)
+        | State::Terminated
+        | State::Failed(_) => Stay,
     }
 }
 
@@ -388,7 +437,7 @@ fn recovered(state: &State) -> Decision {
         State::Pending(Stage::Networking) => go(state.clone(), [Effect::Do(Action::PrepareNetwork)]),
         // The start may have been carried out: a sighting decides between adopting and starting.
         State::Pending(Stage::Spawning(_)) | State::Starting(_) | State::Rebooting(Reboot::Restarting(_)) => {
-            go(state.with_call(StartCall::Due), [Effect::Observe])
+            go(state.with_call(StartCall::Due), [Effect::Observe, Effect::Wait(Timer::Patience)])
         }
         State::Running | State::Stopped(_) => go(state.clone(), [Effect::Observe]),
         State::Rebooting(Reboot::Asking) => go(state.clone(), [Effect::Do(Action::AskReboot)]),

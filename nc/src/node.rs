@@ -89,7 +89,7 @@ impl Node {
     /// When the records cannot be read or the directories not made.
     pub fn start(parts: Parts, hypervisor: Arc<dyn Hypervisor>) -> Result<Arc<Self>, Error> {
         let (store, records) = Store::open(&parts.state_dir)?;
-        for dir in store.strangers(&records) {
+        for dir in store.strangers(|name| records.iter().any(|record| record.id.as_str() == name)) {
             tracing::warn!(event = "nc.files.stranger", dir = %dir.display(), "no record knows these files: they are left alone");
         }
         let disk_found_gb = disk_found(&store, &records)?;
@@ -284,6 +284,11 @@ impl Node {
         &self.shop.store
     }
 
+    /// What its runners share.
+    pub(crate) fn shop(&self) -> &Arc<Shop> {
+        &self.shop
+    }
+
     /// The bridge of SYSTEM mode.
     pub fn bridge(&self) -> Option<&str> {
         self.shop.bridge.as_deref()
@@ -297,13 +302,5 @@ impl Node {
 
 /// GiB that the file system has for instances: what is free, and what those that are here were promised.
 fn disk_found(store: &Store, records: &[Record]) -> Result<u64, Error> {
-    let dir = store.instances_dir();
-    let failed = |source: nix::Error| Error::File {
-        path: dir.to_path_buf(),
-        what: "ask for its free space",
-        source: source.into(),
-    };
-    let stat = nix::sys::statvfs::statvfs(dir).map_err(failed)?;
-    let free = stat.blocks_available().saturating_mul(stat.fragment_size());
-    Ok(free / GIB + capacity::used(records).disk_gb)
+    Ok(store.free_bytes()? / GIB + capacity::used(records).disk_gb)
 }

@@ -34,4 +34,5 @@ pub fn router(node: Arc<Node>, recorder: Arc<Recorder>) -> Router<Node> {
         .on(handlers::start_instance)
         .on(handlers::describe_trace)
         .on(handlers::describe_logs)
+        .on(handlers::describe_inventory)
 }

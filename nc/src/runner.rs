@@ -29,6 +29,8 @@ pub use handle::{Accepted, Handle, Message, VolumeAsk};
 
 /// Messages a runner may be behind before senders wait.
 const INBOX: usize = 64;
+/// The reason of an instance that runs as far as its life goes, and whose processors are held.
+const PAUSED: &str = "paused by the hypervisor: an I/O error of a disk, or an administrator";
 /// For how long the spans of a request's work are open at most.
 const WORK_BUDGET: Duration = Duration::from_secs(7200);
 
@@ -199,6 +201,7 @@ impl Runner {
                 | Effect::Do(_)
                 | Effect::Observe
                 | Effect::Wait(_)
+                | Effect::Explain(_)
                 | Effect::Forget => {}
             }
         }
@@ -214,6 +217,11 @@ impl Runner {
             }
             next.state = state;
         }
+        let told = effects.iter().find_map(|effect| match effect {
+            Effect::Explain(reason) => Some(reason.clone()),
+            _ => None,
+        });
+        next.reason = told.or(next.reason);
         next
     }
 
@@ -304,7 +312,7 @@ impl Runner {
                 }
                 Effect::Observe => self.shop.bell.notify_one(),
                 Effect::Wait(timer) => self.arm(timer),
-                Effect::CountBoot | Effect::NoteReboot(_) => {} // done in the record
+                Effect::CountBoot | Effect::NoteReboot(_) | Effect::Explain(_) => {} // done in the record
                 Effect::Forget => self.forget().await,
                 Effect::Do(action) => self.launch(action),
             }
@@ -324,9 +332,14 @@ impl Runner {
         let wait = self.shop.times.of(&self.record.state, timer);
         let wait = match timer {
             Timer::Limit => wait.saturating_sub(elapsed(self.record.entered, Timestamp::now())),
-            Timer::Again => wait,
+            Timer::Again | Timer::Patience => wait,
         };
-        self.timers.insert(timer, Instant::now() + wait);
+        let at = Instant::now() + wait;
+        match timer {
+            Timer::Limit | Timer::Again => drop(self.timers.insert(timer, at)),
+            // It does not begin anew with each try.
+            Timer::Patience => drop(self.timers.entry(timer).or_insert(at)),
+        }
     }
 
     async fn deadline(&mut self) {
@@ -393,10 +406,10 @@ impl Runner {
     /// A domain that is held runs as far as its life goes, but its user should know why nothing moves.
     async fn note_pause(&mut self, sighting: Sighting) {
         let held = sighting == Sighting::Paused;
-        let reason = held.then(|| "paused by the hypervisor: an I/O error of a disk, or an administrator".to_string());
-        if self.record.state == State::Running && sighting != Sighting::Unclear && self.record.reason != reason {
+        let told = self.record.reason.as_deref() == Some(PAUSED);
+        if self.record.state == State::Running && sighting != Sighting::Unclear && held != told {
             let mut next = self.record.clone();
-            next.reason = reason;
+            next.reason = held.then(|| PAUSED.to_string());
             self.save_surely(&next).await;
             self.enter(next);
         }
@@ -490,7 +503,8 @@ async fn staging_end(staging: &mut Option<JoinHandle<Result<Staged, String>>>) -
     result.unwrap_or_else(|error| Err(format!("staging broke off: {error}")))
 }
 
-fn sighting(state: DomainState) -> Sighting {
+/// What a domain's state means for its instance.
+pub(crate) fn sighting(state: DomainState) -> Sighting {
     match state {
         DomainState::Running => Sighting::Running,
         DomainState::Paused => Sighting::Paused,

@@ -14,7 +14,9 @@ use crate::lifecycle::{Reboot, Stage, State, Stop, Timer};
 use crate::runner::Handle;
 use crate::state::Store;
 
-/// How long things may take and how often they are tried. A test shortens them.
+/// How long things may take and how often they are tried: the node's table of deadlines. No state waits for ever, but those in
+/// which a domain may still be there that the hypervisor does not let go of (a forced stop, a removal): these are tried again
+/// until it does, and their reason says what it said. A test shortens the times.
 #[derive(Clone, Copy, Debug)]
 pub struct Times {
     /// Making an instance's files.
@@ -44,10 +46,12 @@ pub struct Times {
     pub call: Duration,
     /// For which a hypervisor may be silent before nothing is admitted any more.
     pub patience: Duration,
+    /// For which what was begun waits for a hypervisor that cannot be asked, before it is given up.
+    pub silence: Duration,
 }
 
 impl Default for Times {
-    /// `imaging`, both graces and `ask_again` are those of operations-spec C-8, C-9 and C-11; `retention` and `observe`
+    /// `imaging`, both graces, `silence` and `ask_again` are those of operations-spec C-8, C-9 and C-11; `retention` and `observe`
     /// those of Eucalyptus 2.0.1 (wire/nc.md 9.5).
     fn default() -> Self {
         let seconds = Duration::from_secs;
@@ -65,6 +69,7 @@ impl Default for Times {
             start: seconds(120),
             call: seconds(30),
             patience: seconds(20),
+            silence: seconds(120),
         }
     }
 }
@@ -73,6 +78,7 @@ impl Times {
     /// How long a state's wait is. [`Timer::Limit`] counts from the state's beginning, [`Timer::Again`] from now.
     pub fn of(&self, state: &State, timer: Timer) -> Duration {
         match (timer, state) {
+            (Timer::Patience, _) => self.silence,
             (Timer::Limit, State::Pending(Stage::Imaging | Stage::Networking | Stage::Spawning(_))) => self.imaging,
             (Timer::Limit, State::Rebooting(Reboot::Confirming)) => self.confirm,
             (Timer::Limit, State::Rebooting(_)) => self.reboot_grace,

@@ -397,11 +397,29 @@ impl Store {
         }
     }
 
-    /// Directories of instances without a record: nothing here makes such, so they are a person's to judge.
-    pub fn strangers(&self, known: &[Record]) -> Vec<PathBuf> {
+    /// Directories of instances of which nobody knows by name: nothing here makes such, so they are a person's to judge.
+    pub fn strangers(&self, is_known: impl Fn(&str) -> bool) -> Vec<PathBuf> {
         let Ok(entries) = fs::read_dir(&self.instances) else { return Vec::new() };
-        let is_known = |name: &std::ffi::OsStr| known.iter().any(|record| record.id.as_str() == name);
-        entries.flatten().filter(|entry| !is_known(&entry.file_name())).map(|entry| entry.path()).collect()
+        let strange = |entry: &fs::DirEntry| !entry.file_name().to_str().is_some_and(&is_known);
+        entries.flatten().filter(strange).map(|entry| entry.path()).collect()
+    }
+
+    /// The records that another version wrote, by name.
+    pub fn unreadable(&self) -> Vec<String> {
+        self.unreadable.iter().cloned().collect()
+    }
+
+    /// Bytes that the file system has free for instances.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        let stat = nix::sys::statvfs::statvfs(&self.instances).map_err(|source| StoreError::File {
+            path: self.instances.clone(),
+            what: "ask for its free space",
+            source: source.into(),
+        })?;
+        Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
     }
 
     /// The directory of all instances' files.
@@ -512,8 +530,8 @@ pub(crate) mod tests {
         let record = a_record();
         let files = store.make_files(&record.id).unwrap();
         fs::write(files.disk(), "x").unwrap();
-        assert_eq!(store.strangers(&[]), std::slice::from_ref(&files.dir));
-        assert!(store.strangers(std::slice::from_ref(&record)).is_empty());
+        assert_eq!(store.strangers(|_| false), std::slice::from_ref(&files.dir));
+        assert!(store.strangers(|name| name == record.id.as_str()).is_empty());
         store.release_files(&record.id).unwrap();
         store.release_files(&record.id).unwrap();
         assert!(!files.dir.exists());

@@ -42,7 +42,8 @@ pub struct Instance {
     /// True while its size is taken off what its node says is free: from placement until the
     /// node's report lists it.
     pub claimed: bool,
-    /// True if its launch was undone: wherever it is found alive, it is terminated.
+    /// True if its launch was undone, or it was to be terminated when its node could not be told: wherever it is found
+    /// alive, it is terminated.
     pub unwanted: bool,
     /// Other nodes that report it too. Never acted upon; people must look.
     pub also_on: BTreeSet<NodeName>,

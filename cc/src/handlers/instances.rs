@@ -83,7 +83,7 @@ pub async fn terminate_instances(
 }
 
 /// Ends one instance. One that is gone, or that certainly no node has, is ended already. A launch
-/// that is not settled is marked first, so that it is ended even if it turns up later.
+/// that is not settled is marked first, so that it is ended even if it turns up later; so is one whose node is down.
 async fn terminate_instance(cluster: &Arc<Cluster>, ctx: &Context, id: &InstanceId) -> Result<(), String> {
     let (gone, unsettled) = cluster.read(|beliefs| match beliefs.instances.get(id) {
         Some(instance) => (!instance.alive() && instance.also_on.is_empty(), instance.launch != Launch::Settled),
@@ -109,8 +109,19 @@ async fn terminate_instance(cluster: &Arc<Cluster>, ctx: &Context, id: &Instance
             let failed: Vec<String> = all.into_iter().filter_map(Result::err).collect();
             if failed.is_empty() { Ok(()) } else { Err(failed.join(" and ")) }
         }
-        Found::Down(why) | Found::Perhaps(why) => Err(why),
+        Found::Down(why) | Found::Perhaps(why) => end_later(cluster, id, why).await,
     }
+}
+
+/// Its node cannot be told now: that it is to be ended is written down, and done when the node answers. What is
+/// not even believed to be anywhere cannot be written down.
+async fn end_later(cluster: &Cluster, id: &InstanceId, why: String) -> Result<(), String> {
+    let marked = cluster.change(|beliefs, _| {
+        let known = beliefs.instances.contains_key(id);
+        beliefs.unwanted(id, format!("to be terminated as soon as its node answers: {why}"));
+        known
+    });
+    if marked.await.map_err(|error| error.to_string())? { Ok(()) } else { Err(why) }
 }
 
 async fn end_on(cluster: Arc<Cluster>, ctx: Context, node: NodeName, id: InstanceId) -> Result<(), String> {

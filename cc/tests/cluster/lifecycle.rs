@@ -81,12 +81,21 @@ async fn a_node_that_is_down_is_told_and_not_called() {
         cloud.poll().await;
     }
     let answer = cloud.raw(terminate(&[A, B])).await;
-    assert_eq!((answer.accepted, answer.is_terminated), (Some(false), vec![false, true]));
-    let text = answer.status_message.unwrap();
-    assert!(text.contains("i-0000000A: node n1 is down since 2026-11-20T10:00:0"), "{text}");
-    assert!(text.contains("connection refused") && text.ends_with("i-0000000B: ok"), "{text}");
+    assert_eq!((answer.accepted, answer.is_terminated), (Some(true), vec![true, true]));
     assert!(n1.asked("ncTerminateInstance").is_empty());
-    assert_eq!(cloud.believed().await[A].0, "running", "its last state is kept");
+    let seen = cloud.call(ironbark::DescribeCluster::default()).await.unwrap();
+    let instance = seen.instances.iter().find(|instance| instance.instance_id == A).unwrap();
+    assert_eq!(instance.state, "running", "its last state is kept");
+    let reason = instance.reason.as_ref().unwrap();
+    assert!(reason.contains("node n1 is down since 2026-11-20T10:00:0"), "{reason}");
+    assert!(reason.contains("connection refused"), "{reason}");
+    let answer = cloud.raw(reboot(&[A])).await;
+    assert!(answer.status_message.unwrap().contains("node n1 is down since"), "nothing else is promised");
+    // Back again, it still has what was to be ended.
+    n1.mood("*", Mood::Well);
+    cloud.refresh("n1").await;
+    assert_eq!(n1.asked("ncTerminateInstance"), [A]);
+    assert_eq!(n1.states()[A], "shutting-down");
 }
 
 #[tokio::test(start_paused = true)]

@@ -353,6 +353,12 @@ impl Harness {
         refresh::reachable(&self.cluster).await;
     }
 
+    /// Asks one node, also one that is down.
+    pub async fn refresh(&self, name: &str) {
+        let link = self.cluster.link(&NodeName::parse(name).unwrap()).unwrap();
+        refresh::refresh(&self.cluster, &link).await;
+    }
+
     /// A call of the cloud, as the super-user.
     pub async fn call<R: Request>(&self, request: R) -> Result<R::Response, CallError> {
         self.call_as(SYSTEM_USER, request).await

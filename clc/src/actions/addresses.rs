@@ -187,6 +187,25 @@ pub async fn disassociate_address(
     Ok(Done)
 }
 
+/// Takes an address off an instance that has ended; false if it is on none such (any more).
+///
+/// # Errors
+/// `Unavailable`.
+pub(crate) async fn take_off_ended(
+    cloud: &Cloud,
+    ctx: &Context,
+    public_ip: &str,
+    deed: &Deed,
+) -> Result<bool, Ec2Error> {
+    let addresses = cloud.store.addresses(None).await?;
+    let association = addresses.into_iter().find(|address| address.public_ip == public_ip);
+    let association = association.and_then(|address| address.association).filter(|association| association.ended);
+    match association {
+        Some(association) => take_off(cloud, ctx, public_ip, &association, deed).await.map(|()| true),
+        None => Ok(false),
+    }
+}
+
 /// The address that its cluster knows an instance by.
 fn own_address(instance: &Instance) -> Result<String, Ec2Error> {
     let state = instance.state();

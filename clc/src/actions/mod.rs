@@ -9,6 +9,7 @@ pub mod admin;
 pub mod attributes;
 pub mod console;
 pub mod credentials;
+pub mod doctor;
 pub mod history;
 pub mod image_attributes;
 pub mod images;

@@ -7,6 +7,7 @@ use super::progress::Refused;
 use super::reservations::Reservation;
 use super::tags::tags_of_each;
 use super::{Cells, Scope, Store, StoreError};
+use crate::deadlines;
 use crate::ec2::Tag;
 use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState;
@@ -136,6 +137,11 @@ impl Instance {
         lifecycle::state(self.wish, self.observed)
     }
 
+    /// Whether it is known to have run.
+    pub fn has_booted(&self) -> bool {
+        self.boot_count.is_some_and(|boots| boots > 0)
+    }
+
     /// What its cluster must still be told.
     pub fn due(&self) -> Due {
         lifecycle::due(self.wish, self.observed)
@@ -196,11 +202,31 @@ impl Store {
     /// [`StoreError`] if it cannot be read.
     pub async fn due(&self) -> Result<Vec<Instance>, StoreError> {
         self.read(|tx| {
-            let condition =
-                format!("WHERE (wish, observed) IN (VALUES {}) ORDER BY launched, launch_index", due_pairs());
+            let due = pairs(|wish, observed| lifecycle::due(wish, observed) != Due::Nothing);
+            let condition = format!("WHERE (wish, observed) IN (VALUES {due}) ORDER BY launched, launch_index");
             instances_of(tx, &condition, &[])
         })
         .await
+    }
+
+    /// The instances that are on their way to somewhere, and have a deadline.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub async fn passing(&self) -> Result<Vec<Instance>, StoreError> {
+        self.read(|tx| {
+            let passing = |wish, observed| deadlines::deadline(wish, observed, false).is_some();
+            instances_of(tx, &format!("WHERE (wish, observed) IN (VALUES {})", pairs(passing)), &[])
+        })
+        .await
+    }
+
+    /// Every instance that is kept, ended ones too.
+    ///
+    /// # Errors
+    /// [`StoreError`] if it cannot be read.
+    pub async fn kept(&self) -> Result<Vec<Instance>, StoreError> {
+        self.read(|tx| instances_of(tx, "ORDER BY launched, launch_index", &[])).await
     }
 
     /// The instances of a cluster that have not ended.
@@ -212,13 +238,13 @@ impl Store {
     }
 }
 
-/// The pairs of wish and observation for which something is due, as SQL values: the rule itself
-/// stays in `lifecycle`.
-fn due_pairs() -> String {
+/// The pairs of wish and observation of which a rule holds, as SQL values: the rule itself stays in `lifecycle` or
+/// `deadlines`.
+fn pairs(holds: impl Fn(Wish, Observed) -> bool) -> String {
     let mut pairs = Vec::new();
     for wish in Wish::ALL {
         for observed in Observed::ALL {
-            if lifecycle::due(wish, observed) != Due::Nothing {
+            if holds(wish, observed) {
                 pairs.push(format!("('{}', '{}')", wish.name(), observed.name()));
             }
         }

@@ -9,8 +9,9 @@ use super::instances::{Attributes, Instance, Reason, Resized, all_owned, by_id, 
 use super::quotas::{Excess, Quantity, excess};
 use super::reservations::reservation;
 use super::{Scope, Store, StoreError};
+use crate::deadlines::Resolution;
 use crate::ec2::instances::InstanceState;
-use crate::lifecycle::{self, Absence, Act, Due, Observed, Verdict, Wish};
+use crate::lifecycle::{self, Absence, Act, Observed, Verdict, Wish};
 
 /// What a cluster said of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +39,8 @@ pub struct Report {
 pub struct Reported {
     /// The ids it reported that are none of ours.
     pub strangers: Vec<String>,
+    /// Ours that have ended, and live there.
+    pub ended: Vec<String>,
     /// The requests whose end it showed.
     pub learnt: Vec<Learnt>,
 }
@@ -309,47 +312,39 @@ impl Store {
         .await
     }
 
-    /// Gives a launch up that nobody has answered: it is wished gone, should it exist after all.
-    /// Compare-and-set: false, and nothing changed, if the wish is not of that `epoch` any more or
-    /// the cluster has spoken.
+    /// Resolves what has waited for too long. Compare-and-set: false, and nothing changed, if the wish is not of that
+    /// `epoch` any more or the cluster has said something new.
     ///
     /// # Errors
     /// [`StoreError`] if it cannot be written.
-    pub async fn give_up(&self, id: String, epoch: i64, reason: Reason, now: i64) -> Result<bool, StoreError> {
-        self.write(move |tx| {
-            let unchanged = |instance: &Instance| instance.epoch == epoch && instance.observed == Observed::Unseen;
-            let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
-            instance.move_to(Wish::Terminate, instance.observed, now);
-            instance.epoch += 1;
-            close_all(tx, &id, &format!("given up: {}", reason.text), now)?;
-            instance.reason = Some(reason);
-            save(tx, &instance)?;
-            Ok(true)
-        })
-        .await
-    }
-
-    /// Takes a wish back that the cluster keeps refusing. Compare-and-set: false, and nothing
-    /// changed, if the wish is not of that `epoch` any more or nothing is due any more.
-    ///
-    /// # Errors
-    /// [`StoreError`] if it cannot be written.
-    pub async fn take_back(
+    pub async fn resolve(
         &self,
         id: String,
-        epoch: i64,
-        wish: Wish,
+        (epoch, observed): (i64, Observed),
+        resolution: Resolution,
         reason: Reason,
         now: i64,
     ) -> Result<bool, StoreError> {
         self.write(move |tx| {
-            let unchanged = |instance: &Instance| instance.epoch == epoch && instance.due() != Due::Nothing;
+            let unchanged = |instance: &Instance| (instance.epoch, instance.observed) == (epoch, observed);
             let Some(mut instance) = by_id(tx, &id)?.filter(unchanged) else { return Ok(false) };
-            instance.move_to(wish, instance.observed, now);
-            instance.epoch += 1;
-            close_all(tx, &id, &format!("given up: {}", reason.text), now)?;
+            let (wish, observed) = match resolution {
+                Resolution::Wait => return Ok(false),
+                Resolution::GiveUp => (Wish::Terminate, observed),
+                Resolution::TakeBack(wish) => (wish, observed),
+                Resolution::Conclude => (instance.wish, Observed::Gone),
+            };
+            let before = instance.clone();
+            instance.move_to(wish, observed, now);
+            if wish != before.wish {
+                instance.epoch += 1;
+                close_all(tx, &id, &format!("given up: {}", reason.text), now)?;
+            }
             instance.reason = Some(reason);
             save(tx, &instance)?;
+            if wish == before.wish {
+                follow(tx, &before, &instance, None, now)?;
+            }
             Ok(true)
         })
         .await
@@ -368,7 +363,7 @@ impl Store {
         now: i64,
     ) -> Result<Reported, StoreError> {
         self.write(move |tx| {
-            let Reported { mut strangers, mut learnt } = Reported::default();
+            let Reported { mut strangers, mut ended, mut learnt } = Reported::default();
             for report in &reports {
                 let Some(mut instance) = by_id(tx, &report.id)?.filter(|instance| instance.cluster == cluster) else {
                     strangers.push(report.id.clone());
@@ -382,6 +377,9 @@ impl Store {
                 }
                 if changed || is_open(tx, &instance.id)? {
                     learnt.extend(follow(tx, &before, &instance, report.reason.as_deref(), now)?);
+                }
+                if instance.state() == InstanceState::Terminated && report.observed.lives() {
+                    ended.push(report.id.clone());
                 }
             }
             for (id, absence) in absent {
@@ -401,7 +399,7 @@ impl Store {
                     learnt.extend(follow(tx, &before, &instance, None, now)?);
                 }
             }
-            Ok(Reported { strangers, learnt })
+            Ok(Reported { strangers, ended, learnt })
         })
         .await
     }

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -15,17 +16,17 @@ use ironbark_clc::ec2::instances::{DescribeInstances, Instance, InstanceState};
 use ironbark_clc::ec2::run::RunInstances;
 use ironbark_clc::error::Ec2Error;
 use ironbark_clc::front::{Caller, Credential};
-use ironbark_clc::launch::{self, Tries};
+use ironbark_clc::launch;
 use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
 use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, UserGroup};
-use ironbark_clc::{actions, refresh};
+use ironbark_clc::{actions, refresh, upkeep};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
-    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeLogs, DescribeLogsResponse,
-    DescribePlacements, DescribePlacementsResponse, DescribeTrace, DescribeTraceResponse, InstanceResult, LogLine,
-    PlanInstances, PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances,
-    StopInstancesResponse,
+    ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeInventory,
+    DescribeInventoryResponse, DescribeLogs, DescribeLogsResponse, DescribePlacements, DescribePlacementsResponse,
+    DescribeTrace, DescribeTraceResponse, InstanceResult, Inventory, InventoryInstance, LogLine, PlanInstances,
+    PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -237,8 +238,14 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
     let now = cc.clock.now();
     let seen = *cc.node_seen.lock().unwrap();
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let mut operations =
-        words(&["DescribeCluster", "StopInstances", "StartInstances", "DescribeTrace", "DescribeLogs"]);
+    let mut operations = words(&[
+        "DescribeCluster",
+        "StopInstances",
+        "StartInstances",
+        "DescribeTrace",
+        "DescribeLogs",
+        "DescribeInventory",
+    ]);
     operations.extend(cc.plan.lock().unwrap().iter().map(|_| "PlanInstances".to_string()));
     operations.extend(cc.story.lock().unwrap().iter().map(|_| "DescribePlacements".to_string()));
     let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
@@ -272,6 +279,22 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
         instances: cc.instances.lock().unwrap().iter().map(instance).collect(),
         ..Default::default()
     })
+}
+
+/// Its one node has what the cluster says it has.
+async fn describe_inventory(cc: Arc<Cc>, _: Context, _: DescribeInventory) -> Handled<DescribeInventoryResponse> {
+    let instance = |(id, state): (&String, &String)| InventoryInstance {
+        instance_id: id.clone(),
+        owner_id: ADMIN.into(),
+        state: state.clone(),
+        since: cc.clock.now().into(),
+        domain: Some(if state == "running" { "running" } else { "unclear" }.into()),
+        files: true,
+        ..InventoryInstance::default()
+    };
+    let instances = cc.instances.lock().unwrap().iter().map(instance).collect();
+    let inventory = Inventory { node_name: NODE.into(), instances, disk_free: 50_000, ..Inventory::default() };
+    Ok(DescribeInventoryResponse { inventories: vec![inventory], ..Default::default() })
 }
 
 async fn describe_public_addresses(
@@ -340,6 +363,7 @@ pub struct Wire {
     router: Router<Cc>,
     cc: Arc<Cc>,
     trouble: Mutex<BTreeMap<&'static str, VecDeque<Trouble>>>,
+    silent: AtomicBool,
     /// Every operation that was tried, in order.
     pub tried: Mutex<Vec<&'static str>>,
 }
@@ -363,12 +387,24 @@ impl Wire {
             .on(plan_instances)
             .on(describe_placements)
             .on(describe_trace)
-            .on(describe_logs);
-        Arc::new(Self { router, cc, trouble: Mutex::default(), tried: Mutex::default() })
+            .on(describe_logs)
+            .on(describe_inventory);
+        Arc::new(Self {
+            router,
+            cc,
+            trouble: Mutex::default(),
+            silent: AtomicBool::new(false),
+            tried: Mutex::default(),
+        })
     }
 
     pub fn trouble(&self, operation: &'static str, trouble: Trouble) {
         self.trouble.lock().unwrap().entry(operation).or_default().push_back(trouble);
+    }
+
+    /// Nothing arrives from now on, or everything again.
+    pub fn silence(&self, silent: bool) {
+        self.silent.store(silent, Ordering::SeqCst);
     }
 
     pub fn count(&self, operation: &str) -> usize {
@@ -383,6 +419,9 @@ impl Transport for Way {
         Box::pin(async move {
             let operation = exchange.operation;
             self.0.tried.lock().unwrap().push(operation);
+            if self.0.silent.load(Ordering::SeqCst) {
+                return Err(CallError::Unreachable { reason: "connection refused".into() });
+            }
             if operation == "DescribeCluster" && *self.0.cc.old.lock().unwrap() {
                 return Err(CallError::Fault { code: "Client".into(), reason: "no such operation".into() });
             }
@@ -403,7 +442,6 @@ impl Transport for Way {
 pub struct Lab {
     pub dir: TempDir,
     pub cloud: Arc<Cloud>,
-    pub tries: Arc<Tries>,
     pub cc: Arc<Cc>,
     pub wire: Arc<Wire>,
     pub clock: Clock,
@@ -480,7 +518,7 @@ impl Lab {
             assert_eq!(store.register_image(image(created)).await.unwrap(), Registered::Made);
         }
         let cloud = open(dir.path(), &wire, &clock).await;
-        let lab = Self { dir, cloud, tries: Arc::default(), cc, wire, clock };
+        let lab = Self { dir, cloud, cc, wire, clock };
         lab.poll().await;
         lab
     }
@@ -488,7 +526,6 @@ impl Lab {
     /// The process is gone, and another one begins with what is on the disk.
     pub async fn restart(&mut self) {
         self.cloud = open(self.dir.path(), &self.wire, &self.clock).await;
-        self.tries = Arc::default();
         self.poll().await;
     }
 
@@ -498,13 +535,20 @@ impl Lab {
 
     /// The launcher looks once.
     pub async fn pass(&self) {
-        launch::pass(&self.cloud, &self.tries).await.unwrap();
+        launch::pass(&self.cloud).await.unwrap();
     }
 
     /// The launcher looks once, as if the pauses between tries were over.
-    pub async fn pass_again(&mut self) {
-        self.tries = Arc::default();
+    pub async fn pass_again(&self) {
+        for instance in self.cloud.store.kept().await.unwrap() {
+            self.cloud.tries.hurry(&instance.id);
+        }
         self.pass().await;
+    }
+
+    /// What has waited for too long is resolved.
+    pub async fn resolve_overdue(&self) {
+        upkeep::resolve_overdue(&self.cloud).await.unwrap();
     }
 
     pub fn advance(&self, seconds: i64) {

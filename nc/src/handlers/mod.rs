@@ -13,5 +13,5 @@ pub use instances::{
     describe_instances, get_console_output, reboot_instance, run_instance, start_instance, stop_instance,
     terminate_instance,
 };
-pub use node::{OPERATIONS, describe_logs, describe_node, describe_trace};
+pub use node::{OPERATIONS, describe_inventory, describe_logs, describe_node, describe_trace};
 pub use volumes::{attach_volume, detach_volume};

@@ -1,6 +1,8 @@
-//! What the old wire has no word for: who the node is, how its instances really are, what a request did.
+//! What the old wire has no word for: who the node is, how its instances really are, what a request did, what is
+//! there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ironbark_wsdl::ironbark::LogLine;
 use ironbark_wsdl::{Context, Refusal, ironbark, log};
@@ -9,7 +11,11 @@ use crate::convert;
 use crate::node::Node;
 
 /// The operations of [`ironbark`] that a node serves.
-pub const OPERATIONS: [&str; 5] = ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace", "DescribeLogs"];
+pub const OPERATIONS: [&str; 6] =
+    ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace", "DescribeLogs", "DescribeInventory"];
+
+/// What the hypervisor has for its part of an inventory: less than a cluster waits for the whole.
+const HYPERVISOR_PART: Duration = Duration::from_secs(3);
 
 /// Who the node is and how its instances are.
 pub async fn describe_node(
@@ -54,4 +60,14 @@ pub async fn describe_logs(
     let tier = node.recorder().tier();
     let lines = log::lines_of(&request.request_id).into_iter().map(|line| LogLine::of(line, tier)).collect();
     Ok(ironbark::DescribeLogsResponse { lines, ..Default::default() })
+}
+
+/// What is really there: records, domains, files.
+pub async fn describe_inventory(
+    node: Arc<Node>,
+    _ctx: Context,
+    _request: ironbark::DescribeInventory,
+) -> Result<ironbark::DescribeInventoryResponse, Refusal> {
+    let inventory = convert::inventory(&node.name, &node.inventory(HYPERVISOR_PART).await);
+    Ok(ironbark::DescribeInventoryResponse { inventories: vec![inventory], ..Default::default() })
 }

@@ -195,6 +195,11 @@ impl Cache {
         self.locks.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, lock| Arc::strong_count(lock) > 1);
     }
 
+    /// What the entries take on disk, in bytes.
+    pub fn bytes(&self) -> u64 {
+        self.entries().iter().map(|entry| entry.bytes).sum()
+    }
+
     fn entries(&self) -> Vec<Kept> {
         let Ok(found) = std::fs::read_dir(&self.dir) else { return Vec::new() };
         found.filter_map(|found| Kept::of(&found.ok()?.path())).collect()

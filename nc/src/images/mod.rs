@@ -218,6 +218,11 @@ impl ImageStore {
         Self { limits, ..self }
     }
 
+    /// What the cache takes on disk, in bytes.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.bytes()
+    }
+
     /// Brings one image to its target: from the cache, or fetched into it first. Several at once for the same image
     /// share one fetch. `progress` is called once for each mebibyte fetched and at the end; whoever waits for
     /// another's fetch hears nothing. To cancel, drop the future: the fetch and the copy stop, and

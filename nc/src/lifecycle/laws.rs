@@ -47,7 +47,7 @@ fn any_event() -> impl Strategy<Value = Event> {
         4 => any_sighting().prop_map(Event::Seen),
         1 => Just(Event::Rebooted),
         6 => ended.prop_map(Event::Ended),
-        2 => prop_oneof![Just(Timer::Limit), Just(Timer::Again)].prop_map(Event::Deadline),
+        2 => prop_oneof![Just(Timer::Limit), Just(Timer::Again), Just(Timer::Patience)].prop_map(Event::Deadline),
         1 => Just(Event::Recovered),
     ]
 }
@@ -215,9 +215,13 @@ fn end_well(effect: Effect, running: &mut bool) -> Option<Event> {
             Ended::Remove(Call::Done)
         }
         Effect::Do(Action::ReleaseFiles) => Ended::Release(Ok(())),
-        Effect::Wait(timer) => return Some(Event::Deadline(timer)),
         Effect::Observe => return Some(Event::Seen(if *running { Sighting::Running } else { Sighting::Absent })),
-        Effect::CancelStaging | Effect::CountBoot | Effect::NoteReboot(_) | Effect::Forget => return None,
+        // In a world that works there is no need for patience.
+        Effect::Wait(Timer::Patience) => return None,
+        Effect::Wait(timer) => return Some(Event::Deadline(timer)),
+        Effect::CancelStaging | Effect::CountBoot | Effect::NoteReboot(_) | Effect::Explain(_) | Effect::Forget => {
+            return None;
+        }
     };
     Some(Event::Ended(ended))
 }

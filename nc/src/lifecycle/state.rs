@@ -128,6 +128,16 @@ pub enum End {
     Failed(String),
 }
 
+impl End {
+    /// The reason to tell while something holds the end up: what it ends of comes first.
+    pub(super) fn with_reason(&self, delay: &str) -> String {
+        match self {
+            End::Terminated => delay.to_string(),
+            End::Failed(reason) => format!("{reason}; {delay}"),
+        }
+    }
+}
+
 /// What can happen to an instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -176,6 +186,20 @@ pub enum Sighting {
     Absent,
     /// Listed without a state: proves nothing.
     Unclear,
+}
+
+impl Sighting {
+    /// Its name in `DescribeInventory`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Sighting::Running => "running",
+            Sighting::Paused => "paused",
+            Sighting::GoingDown => "going-down",
+            Sighting::Off(_) => "off",
+            Sighting::Absent => "absent",
+            Sighting::Unclear => "unclear",
+        }
+    }
 }
 
 /// Why the hypervisor says that a domain is off.
@@ -234,6 +258,9 @@ pub enum Timer {
     Limit,
     /// It is time to try again.
     Again,
+    /// The hypervisor has had its time to be asked, or to tell what came of it. Counted once a state, from the first
+    /// time that this process waits for it.
+    Patience,
 }
 
 /// What is to be done.
@@ -253,6 +280,8 @@ pub enum Effect {
     CountBoot,
     /// Write down how the reboot ended. No end.
     NoteReboot(RebootEnd),
+    /// Write down why it is still so. No end.
+    Explain(String),
     /// Forget the instance: delete its record and end its runner. No end.
     Forget,
 }

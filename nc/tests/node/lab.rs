@@ -32,6 +32,7 @@ pub fn quick() -> Times {
         start: ms(300),
         call: ms(300),
         patience: ms(0),
+        silence: PATIENCE * 2,
     }
 }
 

@@ -1,9 +1,12 @@
 //! The node controller as a whole, against a hypervisor that does as a test says.
 
+mod faults;
+mod inventory;
 mod lab;
 mod launch;
 mod reboot;
 mod recovery;
+mod silence;
 mod stop;
 mod terminate;
 mod volumes;

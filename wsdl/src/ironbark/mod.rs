@@ -1,15 +1,17 @@
 //! What the 2.0.1 wire lacks: the operations of `contract/ironbark.wsdl`, one struct a message. Asked
 //! only of peers that say they know it (a peer that faults on DescribeNode or DescribeCluster does
-//! not). A node serves DescribeNode, StopInstance, StartInstance, DescribeTrace and DescribeLogs;
-//! a cluster the others and the last two as well.
+//! not). A node serves DescribeNode, StopInstance and StartInstance; both serve DescribeTrace,
+//! DescribeLogs and DescribeInventory; a cluster serves the others.
 
 mod cluster;
+mod inventory;
 mod logs;
 mod node;
 mod placements;
 mod trace;
 
 pub use cluster::*;
+pub use inventory::*;
 pub use logs::*;
 pub use node::*;
 pub use placements::*;
@@ -32,4 +34,5 @@ operations! {
     PlanInstances => PlanInstancesResponse "PlanInstances",
     DescribeTrace => DescribeTraceResponse "DescribeTrace",
     DescribeLogs => DescribeLogsResponse "DescribeLogs",
+    DescribeInventory => DescribeInventoryResponse "DescribeInventory",
 }

@@ -104,6 +104,7 @@ pub fn table() -> Vec<Entry> {
             PlanInstances PlanInstancesResponse,
             DescribeTrace DescribeTraceResponse,
             DescribeLogs DescribeLogsResponse,
+            DescribeInventory DescribeInventoryResponse,
         }
     }
 }

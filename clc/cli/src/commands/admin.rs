@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 
+use super::doctor::Unstick;
 use super::identity::Identity;
 use super::{Call, optional};
 use crate::connection::{Cloud, Parameters};
@@ -64,6 +65,8 @@ pub enum Admin {
         /// Only of this cluster.
         cluster: Option<String>,
     },
+    /// Show how one instance is, what it waits for and what can be done; with --yes, do it.
+    Unstick(Unstick),
     #[command(flatten)]
     Identity(Identity),
     /// Make new credentials for a user and write them to a new directory: eucarc, cert.pem, key.pem.
@@ -87,6 +90,7 @@ pub async fn run(command: Admin, cloud: &Cloud, form: Form) -> Result<()> {
         Admin::GetCredentials { user, directory, account } => {
             return get_credentials(cloud, account, user, &directory).await;
         }
+        Admin::Unstick(unstick) => return unstick.run(cloud, form).await,
         Admin::Identity(command) => command.call(),
         other => call(other)?,
     };
@@ -118,7 +122,9 @@ fn call(command: Admin) -> Result<Call> {
         Admin::DeregisterNode { cluster, name } => {
             ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)])
         }
-        Admin::GetCredentials { .. } | Admin::Identity(_) => bail!("this command is not one of clusters and nodes"),
+        Admin::GetCredentials { .. } | Admin::Identity(_) | Admin::Unstick(_) => {
+            bail!("this command is not one of clusters and nodes")
+        }
     };
     // Done is done: the answer has nothing to print.
     Ok(Call { action, parameters, text: |_| Vec::new() })

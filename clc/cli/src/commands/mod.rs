@@ -3,6 +3,7 @@
 mod addresses;
 mod admin;
 mod attributes;
+mod doctor;
 mod groups;
 mod history;
 mod identity;
@@ -130,6 +131,8 @@ pub enum Command {
     /// Show why instances were placed where they were, or where they would be now.
     #[command(subcommand)]
     Schedule(schedule::Schedule),
+    /// Look for what does not fit together in the whole cloud, and repair it.
+    Doctor(doctor::Doctor),
     /// Administer the cloud: clusters, nodes, accounts, users, credentials.
     #[command(subcommand)]
     Admin(admin::Admin),
@@ -217,6 +220,7 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::Logs(logs) => logs.call()?,
         Command::History(history) => history.call(),
         Command::Schedule(schedule) => schedule.call()?,
+        Command::Doctor(doctor) => doctor.call(),
         Command::Admin(admin) => return admin::run(admin, &settings.cloud()?.telling(), form).await,
         Command::Links { directory } => return links(&directory),
     };

@@ -4,6 +4,7 @@
 mod accounts;
 mod clusters;
 mod credentials;
+mod doctor;
 mod history;
 mod placements;
 mod quotas;
@@ -13,6 +14,7 @@ mod users;
 pub use accounts::*;
 pub use clusters::*;
 pub use credentials::*;
+pub use doctor::*;
 pub use history::*;
 pub use placements::*;
 pub use quotas::*;
