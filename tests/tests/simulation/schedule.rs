@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use ironbark_clc::ec2::instances::InstanceState;
 use ironbark_nc::hypervisor::OffReason;
 use ironbark_nc::hypervisor::scripted::Fault;
 use ironbark_wsdl::blocking::Turn;
@@ -14,8 +13,8 @@ use crate::network::Weather;
 use crate::user::{Request, Wish};
 use crate::world::World;
 
-/// When everything has started, and things begin to be asked for and to go wrong.
-const BEGIN: Duration = Duration::from_secs(15);
+/// When everything has started, and things can begin to be asked for and to go wrong.
+pub const BEGIN: Duration = Duration::from_secs(15);
 /// For so long they do.
 const TROUBLE: Duration = Duration::from_secs(180);
 /// Instances that the owner has at a time.
@@ -23,74 +22,43 @@ const MOST: usize = 8;
 /// Calls of a hypervisor that can go wrong.
 const CALLS: [&str; 7] = ["start", "destroy", "undefine", "request_shutdown", "request_reboot", "reset", "inventory"];
 /// What a bad day does to calls.
-const BAD: Weather = Weather { lost: 15, unanswered: 15, doubled: 15, slow: 20 };
+pub const BAD: Weather = Weather { lost: 15, unanswered: 15, doubled: 15, slow: 20 };
 /// What a storm does.
 const STORM: Weather = Weather { lost: 150, unanswered: 150, doubled: 50, slow: 150 };
 
 /// Something that will be mended.
 enum Mend {
-    Start(String),
     Join(String, String),
     Calm,
     Hypervisor(String),
 }
 
 struct Trouble {
+    /// How many times longer than on other days everything lasts.
+    scale: u32,
     dice: Dice,
     mends: Vec<(Duration, Mend)>,
 }
 
 /// Random requests and random faults; then all must come to rest, and go without a trace.
 pub fn random(world: &mut World, seed: u64) {
-    let mut trouble = Trouble { dice: Dice::of(seed, "schedule"), mends: Vec::new() };
+    // Now and then a long day, on which the tiers' own patience ends.
+    let scale = if seed.is_multiple_of(4) { 8 } else { 1 };
+    let mut trouble = Trouble { scale, dice: Dice::of(seed, "schedule"), mends: Vec::new() };
     world.run_for(BEGIN);
     world.site.network.set_weather(BAD);
-    while world.now < BEGIN + TROUBLE {
-        if trouble.dice.chance(12) {
+    while world.now < BEGIN + TROUBLE * scale {
+        if trouble.happens(12) {
             trouble.ask(world);
         }
-        if trouble.dice.chance(4) {
+        if trouble.happens(4) {
             trouble.strike(world);
         }
         if trouble.dice.chance(10) {
             world.look();
         }
-        if let Some(host) = world.step() {
-            trouble.later(world, Mend::Start(host), 100..15_000);
-        }
+        world.step();
         trouble.mend(world);
-    }
-    world.heal();
-    world.settle();
-    world.end_everything();
-}
-
-/// Many launches, of which each twentieth call goes wrong; none may be stuck, doubled or left behind.
-pub fn launches(world: &mut World, seed: u64, count: u64) {
-    let mut trouble = Trouble { dice: Dice::of(seed, "schedule"), mends: Vec::new() };
-    world.run_for(BEGIN);
-    world.site.network.set_weather(Weather { lost: 20, unanswered: 20, doubled: 10, slow: 0 });
-    let room = world.nodes.len() * usize::try_from(world.site.room).expect("a small number");
-    while world.user.launched < usize::try_from(count).expect("a small number") {
-        let alive = world.user.instances.values().filter(|owned| !owned.ended).count();
-        let cloud = world.cloud();
-        if world.user.is_answered() && alive + 10 <= room {
-            world.user.run(10, cloud.as_ref(), world.now);
-            for _ in 0..10 {
-                if trouble.dice.chance(50) {
-                    let node = trouble.dice.pick(&world.nodes).clone();
-                    let fault = trouble.fault();
-                    world.hypervisors[&node].fail_next("start", fault);
-                }
-            }
-        }
-        let done = |owned: &&crate::user::Owned| owned.state == InstanceState::Running && !owned.busy;
-        let running = world.user.instances.iter().filter(|(_, owned)| done(owned)).map(|(id, _)| id.clone());
-        for id in running.collect::<Vec<_>>() {
-            world.user.ask_of(Request::Terminate(id), cloud.as_ref(), world.now);
-        }
-        world.run_for(Duration::from_secs(1));
-        world.look();
     }
     world.heal();
     world.settle();
@@ -99,7 +67,12 @@ pub fn launches(world: &mut World, seed: u64, count: u64) {
 
 impl Trouble {
     fn later(&mut self, world: &World, mend: Mend, after_ms: std::ops::Range<u64>) {
-        self.mends.push((world.now + self.dice.ms(after_ms), mend));
+        self.mends.push((world.now + self.dice.ms(after_ms) * self.scale, mend));
+    }
+
+    /// Whether something happens in this tick, on a day that is not long so many times in a thousand.
+    fn happens(&mut self, permille: usize) -> bool {
+        self.dice.chance(permille) && self.dice.chance(1000 * 2 / (1 + self.scale as usize))
     }
 
     fn mend(&mut self, world: &mut World) {
@@ -107,7 +80,6 @@ impl Trouble {
         self.mends = later;
         for (_, mend) in due {
             match mend {
-                Mend::Start(host) => world.start(&host),
                 Mend::Join(one, other) => world.site.network.cut(&one, &other, false),
                 Mend::Calm => world.site.network.set_weather(BAD),
                 Mend::Hypervisor(node) => world.hypervisors[&node].set_unavailable(None),
@@ -144,10 +116,7 @@ impl Trouble {
         let host = self.dice.pick(&hosts).clone();
         let node = self.dice.pick(&world.nodes).clone();
         match self.dice.below(8) {
-            0 => {
-                world.kill(&host);
-                self.later(world, Mend::Start(host), 100..20_000);
-            }
+            0 => world.kill(&host),
             1 | 2 => {
                 let turn = *self.dice.pick(&[Turn::Begin, Turn::End]);
                 host::doom(Some(Doom { host, after: self.dice.below(12), turn }));
@@ -164,7 +133,7 @@ impl Trouble {
                 self.later(world, Mend::Calm, 1_000..20_000);
             }
             5 => {
-                let (call, fault) = (*self.dice.pick(&CALLS), self.fault());
+                let (call, fault) = (*self.dice.pick(&CALLS), fault(&mut self.dice));
                 note!("{node}: the next {call} meets {fault:?}");
                 world.hypervisors[&node].fail_next(call, fault);
             }
@@ -177,15 +146,6 @@ impl Trouble {
         }
     }
 
-    fn fault(&mut self) -> Fault {
-        match self.dice.below(4) {
-            0 => Fault::Refuse("refused by the seed".to_string()),
-            1 => Fault::Unavailable("away by the seed".to_string()),
-            2 => Fault::Hang,
-            _ => Fault::LoseAnswer,
-        }
-    }
-
     /// A guest does something that nobody wished.
     fn disturb(&mut self, world: &mut World, node: &str) {
         let hypervisor = world.hypervisors[node].clone();
@@ -194,7 +154,7 @@ impl Trouble {
             return;
         }
         let name = self.dice.pick(&names).clone();
-        let what = self.dice.below(5);
+        let what = self.dice.below(6);
         note!("{name}: its guest does {what}");
         match what {
             0 | 1 => hypervisor.set_obedient(&name, false),
@@ -203,10 +163,24 @@ impl Trouble {
                 hypervisor.guest_stops(&name, OffReason::Shutdown);
                 world.disturbed(&name);
             }
-            _ => {
+            4 => {
                 hypervisor.guest_stops(&name, OffReason::Crashed);
                 world.disturbed(&name);
             }
+            _ => {
+                hypervisor.remove(&name);
+                world.disturbed(&name);
+            }
         }
+    }
+}
+
+/// What befalls a call of a hypervisor.
+pub fn fault(dice: &mut Dice) -> Fault {
+    match dice.below(4) {
+        0 => Fault::Refuse("refused by the seed".to_string()),
+        1 => Fault::Unavailable("away by the seed".to_string()),
+        2 => Fault::Hang,
+        _ => Fault::LoseAnswer,
     }
 }

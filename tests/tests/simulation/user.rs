@@ -73,6 +73,8 @@ pub struct Owned {
     pub ended: bool,
     /// Something is asked of it.
     pub busy: bool,
+    /// Reboots that he was told are done.
+    pub rebooted: u32,
     /// It was last seen so.
     pub state: InstanceState,
 }
@@ -237,6 +239,7 @@ impl User {
                 let (id, wish) = (request.instance().expect("only a launch has none"), request.wish());
                 let owned = self.instances.get_mut(id).expect("he asks for his own");
                 owned.busy = false;
+                owned.rebooted += u32::from(matches!(request, Request::Reboot(_)));
                 if let Some(wish) = wish {
                     assert!(
                         !owned.wishes.contains(&Wish::End) || wish == Wish::End || owned.wishes.len() > 1,
@@ -261,6 +264,7 @@ impl User {
                 disturbed: false,
                 ended: false,
                 busy: false,
+                rebooted: 0,
                 state: InstanceState::Pending,
             };
             assert!(self.instances.insert(id.clone(), owned).is_none(), "{id} was given twice");
@@ -273,7 +277,8 @@ impl User {
         assert_eq!(by_id.len(), seen.len(), "an instance is shown twice");
         for (id, owned) in &mut self.instances {
             let Some(shown) = by_id.get(id.as_str()) else {
-                assert!(owned.given > asked, "{id} was given, and is lost");
+                // What has ended is shown for an hour.
+                assert!(owned.given > asked || owned.ended, "{id} was given, and is lost");
                 continue;
             };
             owned.state = shown.state;

@@ -12,7 +12,7 @@ use ironbark_nc::hypervisor::DomainState;
 use ironbark_nc::hypervisor::scripted::Scripted;
 use tokio::runtime::Handle;
 
-use crate::chance;
+use crate::chance::{self, Dice};
 use crate::host::{self, Host};
 use crate::log::{self, note};
 use crate::network::Weather;
@@ -37,6 +37,9 @@ pub struct World {
     pub hypervisors: BTreeMap<String, Scripted>,
     pub user: User,
     pub deaths: usize,
+    /// Hosts that are down, and when they start again.
+    starts: Vec<(Duration, String)>,
+    dice: Dice,
     hosts: BTreeMap<String, Host>,
     door: Door,
 }
@@ -54,7 +57,18 @@ impl World {
         let hypervisors = nodes.iter().map(|name| (name.clone(), Scripted::default())).collect();
         let names = [CLOUD, CLUSTER].into_iter().chain(nodes.iter().map(String::as_str));
         let hosts = names.map(|name| (name.to_string(), Host::new(name))).collect();
-        let mut world = Self { now: Duration::ZERO, site, nodes, hypervisors, user, deaths: 0, hosts, door };
+        let mut world = Self {
+            now: Duration::ZERO,
+            site,
+            nodes,
+            hypervisors,
+            user,
+            deaths: 0,
+            starts: Vec::new(),
+            dice: Dice::of(seed, "restarts"),
+            hosts,
+            door,
+        };
         for name in world.host_names() {
             world.start(&name);
         }
@@ -92,7 +106,7 @@ impl World {
         self.hosts.get_mut(name).expect("one of our hosts").start(program);
     }
 
-    /// Ends a host's program where it stands.
+    /// Ends a host's program where it stands; some seconds later it starts again.
     pub fn kill(&mut self, name: &str) {
         if !self.is_up(name) {
             return;
@@ -104,18 +118,17 @@ impl World {
             self.door.lock().unwrap_or_else(PoisonError::into_inner).take();
         }
         self.hosts.get_mut(name).expect("one of our hosts").die();
+        self.starts.push((self.now + self.dice.ms(100..20_000), name.to_string()));
     }
 
-    /// One tick; the host that died at its disk, if one did.
-    pub fn step(&mut self) -> Option<String> {
-        let mut struck = None;
+    /// One tick.
+    pub fn step(&mut self) {
         for name in self.host_names() {
             self.hosts.get_mut(&name).expect("one of our hosts").run(TICK);
             assert!(!PANICKED.get(), "{name} has panicked");
             if let Some(doom) = host::struck() {
                 note!("{name}: at its disk, {:?}", doom.turn);
                 self.kill(&name);
-                struck = Some(name);
             }
         }
         self.now += TICK;
@@ -123,8 +136,16 @@ impl World {
         log::set_time(self.now);
         let cloud = self.cloud();
         self.user.hear(cloud.as_ref(), self.now);
+        self.start_again();
         self.check();
-        struck
+    }
+
+    /// Starts the hosts whose time has come.
+    fn start_again(&mut self) {
+        let now = self.now;
+        let (due, later) = std::mem::take(&mut self.starts).into_iter().partition::<Vec<_>, _>(|(at, _)| *at <= now);
+        self.starts = later;
+        due.iter().for_each(|(_, name)| self.start(name));
     }
 
     /// What must hold at every moment: an instance has one domain, on one node.
