@@ -134,6 +134,12 @@ impl Runner {
 
     async fn asked(&mut self, request: Request, ctx: Context, answer: oneshot::Sender<Result<Accepted, Refusal>>) {
         let before = self.record.state.clone();
+        let switches = matches!(request, Request::Stop { .. } | Request::Start);
+        if switches && self.record.is_overtaken(ctx.request.as_str()) {
+            tracing::info!(event = "nc.request.overtaken", instance = %self.id, req = %ctx.request, "it came too late");
+            let _ = answer.send(Ok(Accepted { after: before.clone(), before }));
+            return;
+        }
         let effects = match lifecycle::step(&before, Event::Asked(request)) {
             Decision::Refuse(reason) => {
                 let _ = answer.send(Err(Refusal::new(format!("{}: {reason}", self.id))));
@@ -141,7 +147,10 @@ impl Runner {
             }
             Decision::Stay => Vec::new(),
             Decision::Go { state, effects } => {
-                let next = self.next_record(state, &effects);
+                let mut next = self.next_record(state, &effects);
+                if switches {
+                    next.switch(ctx.request.as_str());
+                }
                 if let Err(error) = self.save(&next).await {
                     let text = format!(
                         "{}: not done, since its record could not be saved: {}",
