@@ -1,5 +1,5 @@
 //! Every action that is served, through both doors, over the real records: what is unsigned, expired,
-//! changed on the way, wrapped, sent again, or signed by somebody who may not is refused, each time.
+//! changed on the way, wrapped, sent again, or signed by somebody who may not is refused, each time; rough parameters, too.
 
 mod support;
 
@@ -133,6 +133,35 @@ fn is_about_who_asks(code: &str) -> bool {
 
 fn reads(action: &str) -> bool {
     action.starts_with("Describe") || action.starts_with("Get")
+}
+
+/// Parameters of every kind that actions have, each wrong in its own way.
+const ROUGH: [&str; 12] = [
+    "InstanceId=x&InstanceId.1=&InstanceId.one=i-1&ImageId=%F0%9F%98%80&ResourceId.1=i-",
+    "InstanceId.4294967296=i-00000000&InstanceId.18446744073709551616=i-00000000&GroupId=sg-&GroupName=",
+    "Filter.1.Name=&Filter.1.Value.1=%00&Filter.0.Name=tag%3A&Filter.2.Name=%2A",
+    "Filter.1.Name=tag%3A%2A&Filter.1.Value.1=%5C&Filter.2.Name=instance-id&Filter.2.Value.1=%2A%2A%2A%3F%5C%5C",
+    "MaxResults=-1&MinCount=0&MaxCount=99999999999999999999",
+    "MaxResults=5&NextToken=%C3%A9%3D%3D%3D",
+    "Tag.1.Key=aws%3Ax&Tag.1.Value=&Tag.2.Key=%0A&TagSpecification.1.ResourceType=moon&TagSpecification.1.Tag.1.Key=a",
+    "IpPermissions.1.IpProtocol=tcp&IpPermissions.1.FromPort=70000&IpPermissions.1.ToPort=-9&IpPermissions.1.IpRanges.1.CidrIp=1%2F99",
+    "KeyName=%0D%0A&PublicKeyMaterial=%3D%3D&UserData=%25&ClientToken=%C3%A9",
+    "Attribute=colour&Value=red&DisableApiTermination.Value=maybe&LaunchPermission.Add.1.UserId=0x1",
+    "Name=%00&Account=%00&UserName=..%2F..&Role=king&Certificate=-----BEGIN&Address=http%3A%2F%2F&Cluster=%2F",
+    "PublicIp=999.1.1.1&AllocationId=eipalloc-&Domain=mars&LocationType=nowhere&ZoneName.1=&RegionName.1=%00",
+];
+
+#[tokio::test]
+async fn every_action_tells_rough_parameters_from_good_ones_without_breaking() {
+    let stand = Stand::new().await;
+    for action in routes::actions().names(Door::Query) {
+        for rough in ROUGH {
+            // Read and checked, but not carried out.
+            let body = format!("Action={action}&DryRun=true&{rough}&Version=2016-11-15");
+            let (status, code) = stand.ask(signed(KEY, SECRET, stand.now(), &body)).await;
+            assert!((400..500).contains(&status) && code != "ok", "{body}: {status} {code}");
+        }
+    }
 }
 
 #[tokio::test]
