@@ -3,6 +3,7 @@
 //! before [`Cluster::change`] returns. Knows no message; calls to nodes are in `nodes`.
 
 pub mod beliefs;
+pub mod groups;
 pub mod instance;
 pub mod merge;
 pub mod node;
@@ -20,6 +21,7 @@ use ironbark_wsdl::{Context, Transport};
 use jiff::Timestamp;
 
 use self::beliefs::Beliefs;
+use self::groups::{Groups, Membership};
 use self::instance::Instance;
 use self::node::{Entry, Source};
 use self::placements::{Placement, Placements};
@@ -80,6 +82,7 @@ impl Cluster {
     ) -> Result<Arc<Self>, JournalError> {
         let now = clock.now();
         let mut beliefs = Beliefs::remembered(journal.load::<Instance>(Kind::Instance)?, now);
+        beliefs.groups = Groups::remembered(journal.load::<Membership>(Kind::Membership)?);
         beliefs.placements = Placements::remembered(journal.load::<Placement>(Kind::Placement)?);
         let registered = journal.load::<Entry>(Kind::Node)?;
         for mut entry in configured {
@@ -125,9 +128,13 @@ impl Cluster {
             let mut beliefs = self.lock();
             let value = change(&mut beliefs, self.clock.now());
             let (instances, placements) = (beliefs.take_unsaved(), beliefs.placements.take_unsaved());
+            let members = beliefs.groups.take_unsaved();
             let instance = |(id, now): &(InstanceId, Option<Instance>)| Kind::Instance.entry(id.as_str(), now.as_ref());
             let placement = |(key, now): &(String, Option<Placement>)| Kind::Placement.entry(key, now.as_ref());
-            let entries = instances.iter().map(instance).chain(placements.iter().map(placement)).collect();
+            let member =
+                |(id, now): &(InstanceId, Option<Membership>)| Kind::Membership.entry(id.as_str(), now.as_ref());
+            let entries = instances.iter().map(instance).chain(placements.iter().map(placement));
+            let entries = entries.chain(members.iter().map(member)).collect();
             // Handed in under the lock: the order on disk is the order of the changes.
             (value, self.journal.write(entries))
         };

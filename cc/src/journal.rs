@@ -58,6 +58,8 @@ pub enum Kind {
     Node,
     /// A decision about an instance's place.
     Placement,
+    /// An instance's placement group.
+    Membership,
 }
 
 impl Kind {
@@ -67,6 +69,7 @@ impl Kind {
             Kind::Instance => "instances/",
             Kind::Node => "nodes/",
             Kind::Placement => "placements/",
+            Kind::Membership => "members/",
         }
     }
 

@@ -40,6 +40,16 @@ pub enum Schedule {
     Spread,
 }
 
+/// What a placement group wants of its members: EC2's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Strategy {
+    /// Near each other: nodes that have members come first.
+    Cluster,
+    /// Never two on one node.
+    Spread,
+}
+
 /// Whether a node can be asked for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -66,6 +76,8 @@ pub struct Candidate {
     pub builds: usize,
     /// Launches that failed on it lately.
     pub failures: usize,
+    /// Instances on it of the placement group of what is to be placed.
+    pub members: usize,
 }
 
 /// What is to be placed.
@@ -75,6 +87,8 @@ pub struct Want<'a> {
     pub size: Room,
     /// The nodes that have refused it.
     pub tried: &'a BTreeSet<NodeName>,
+    /// What its placement group wants, if it is in one.
+    pub group: Option<Strategy>,
 }
 
 /// What became of one node in one decision.
@@ -138,6 +152,21 @@ impl Room {
         }
         let least = (self.memory_mb / want.memory_mb).min(self.disk_gb / want.disk_gb).min(self.cores / want.cores);
         least.max(0)
+    }
+}
+
+impl Strategy {
+    /// The name in EC2 and contract.
+    pub fn name(self) -> &'static str {
+        match self {
+            Strategy::Cluster => "cluster",
+            Strategy::Spread => "spread",
+        }
+    }
+
+    /// Reads a name; `None` for one that we do not know.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Strategy::Cluster, Strategy::Spread].into_iter().find(|strategy| strategy.name() == name)
     }
 }
 
@@ -225,7 +254,7 @@ pub fn place(schedule: Schedule, next: usize, nodes: &[Candidate], want: Want<'_
     let refusals: Vec<Option<Refusal>> = nodes.iter().map(|node| Filter::first_refusal(node, want)).collect();
     let weigh = |index: usize| {
         let preference = schedule.preference(&nodes[index], index, nodes.len(), next);
-        (index, Weights::of(&nodes[index], want.size, preference))
+        (index, Weights::of(&nodes[index], want, preference))
     };
     let mut fitting: Vec<(usize, Weights)> =
         (0..nodes.len()).filter(|index| refusals[*index].is_none()).map(weigh).collect();

@@ -16,7 +16,7 @@ use crate::cluster::instance::{Instance, Launch, Spec};
 use crate::cluster::placements::{Outcome, Placement};
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
-use crate::place::{Decision, Filter, Room, Schedule};
+use crate::place::{Decision, Filter, Room, Schedule, Strategy};
 use crate::{budget, refresh};
 
 /// How long an order without room waits for nodes that do not answer (operations-spec.md C-8: scheduling).
@@ -218,21 +218,26 @@ fn same_launch(instance: &Instance, spec: &Spec) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// What would become of `count` instances of that size now. Nothing is claimed; with `keep`, the
-/// decisions are written down under the request.
+/// What a plan is asked for.
+#[derive(Clone, Debug)]
+pub struct Imagined {
+    /// The size of each instance.
+    pub size: Room,
+    /// How many.
+    pub count: usize,
+    /// Their placement group, by its id, and what that wants.
+    pub group: Option<(String, Strategy)>,
+}
+
+/// What would become of instances now. Nothing is claimed; with `keep`, the decisions are written down
+/// under the request.
 ///
 /// # Errors
 /// [`ClusterError::State`] if they cannot be written down.
-pub async fn plan(
-    cluster: &Cluster,
-    ctx: &Context,
-    size: Room,
-    count: usize,
-    keep: bool,
-) -> Result<Plan, ClusterError> {
+pub async fn plan(cluster: &Cluster, ctx: &Context, asked: &Imagined, keep: bool) -> Result<Plan, ClusterError> {
     let now = cluster.clock.now();
     let mut imagined = cluster.read(Beliefs::imagined);
-    let placed = imagine(&mut imagined, size, count, cluster.settings.schedule, now)?;
+    let placed = imagine(&mut imagined, asked, cluster.settings.schedule, now)?;
     let outcome = |decision: &Decision| if decision.chosen.is_some() { Outcome::Planned } else { Outcome::Nowhere };
     let request = ctx.request.as_str();
     placed.write(&mut imagined, request, outcome, now);
@@ -250,15 +255,19 @@ pub async fn plan(
 /// Places instances with made-up ids.
 fn imagine(
     beliefs: &mut Beliefs,
-    size: Room,
-    count: usize,
+    asked: &Imagined,
     schedule: Schedule,
     now: Timestamp,
 ) -> Result<Placed, ClusterError> {
     let made_up = (0..=u32::MAX).filter_map(|number| InstanceId::parse(&format!("i-{number:08x}")).ok());
-    let free = made_up.filter(|id| !beliefs.instances.contains_key(id)).take(count);
-    let wished = free.map(|id| (id, Spec { size, ..Spec::default() })).collect();
-    let placed = place_all(beliefs, &Order { wished, least: count }, schedule, now)?;
+    let unknown = |id: &InstanceId| !beliefs.instances.contains_key(id) && beliefs.groups.of(id).is_none();
+    let ids: Vec<InstanceId> = made_up.filter(unknown).take(asked.count).collect();
+    if let Some((group, strategy)) = &asked.group {
+        beliefs.groups.join(group, *strategy, &ids, now);
+    }
+    let spec = Spec { size: asked.size, ..Spec::default() };
+    let wished = ids.into_iter().map(|id| (id, spec.clone())).collect();
+    let placed = place_all(beliefs, &Order { wished, least: asked.count }, schedule, now)?;
     Ok(Placed { imagined: true, ..placed })
 }
 

@@ -1,8 +1,9 @@
 //! A plan is what a run would do: the same decisions on the same beliefs, which it leaves as they are.
 
 use proptest::prelude::*;
+use proptest::strategy::Strategy as Generator;
 
-use super::*;
+use super::{Strategy, *};
 use crate::cluster::node::{Entry, Health, Profile, Source};
 
 const NOON: &str = "2026-11-20T12:00:00Z";
@@ -35,7 +36,7 @@ fn beliefs(nodes: &[NodeFacts], there: &[(usize, i64)]) -> Beliefs {
     beliefs
 }
 
-fn schedule() -> impl Strategy<Value = Schedule> {
+fn schedule() -> impl Generator<Value = Schedule> {
     prop_oneof![Just(Schedule::Greedy), Just(Schedule::RoundRobin), Just(Schedule::PowerSave), Just(Schedule::Spread)]
 }
 
@@ -47,12 +48,18 @@ proptest! {
         memory_mb in 1i64..700,
         count in 1usize..12,
         schedule in schedule(),
+        group in prop_oneof![Just(None), Just(Some(Strategy::Cluster)), Just(Some(Strategy::Spread))],
     ) {
         let now: Timestamp = NOON.parse().unwrap();
         let mut beliefs = beliefs(&nodes, &there);
         let size = Room { memory_mb, disk_gb: 2, cores: 1 };
-        let plan = imagine(&mut beliefs.imagined(), size, count, schedule, now).unwrap();
+        let members: Vec<InstanceId> = beliefs.instances.keys().take(3).cloned().collect();
+        beliefs.groups.join("pg-1", Strategy::Spread, &members, now);
+        drop(beliefs.groups.take_unsaved());
+        let asked = Imagined { size, count, group: group.map(|strategy| ("pg-1".to_string(), strategy)) };
+        let plan = imagine(&mut beliefs.imagined(), &asked, schedule, now).unwrap();
         prop_assert!(beliefs.take_unsaved().is_empty() && beliefs.placements.take_unsaved().is_empty());
+        prop_assert!(beliefs.groups.take_unsaved().is_empty());
         prop_assert_eq!(beliefs.instances.len(), there.len());
 
         let wished = (0..count).map(|number| {
@@ -60,6 +67,10 @@ proptest! {
             (id, Spec { size, ..Spec::default() })
         });
         let order = Order { wished: wished.collect(), least: count };
+        if let Some(strategy) = group {
+            let ids: Vec<InstanceId> = order.wished.iter().map(|(id, _)| id.clone()).collect();
+            beliefs.groups.join("pg-1", strategy, &ids, now);
+        }
         let run = place_all(&mut beliefs, &order, schedule, now).unwrap();
         let decisions = |placed: &Placed| placed.decisions.iter().map(|(_, _, made)| made.clone()).collect::<Vec<_>>();
         prop_assert_eq!(decisions(&plan), decisions(&run));

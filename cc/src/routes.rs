@@ -20,6 +20,7 @@ pub const IRONBARK: &[&str] = &[
     "DeregisterNode",
     "DescribePlacements",
     "PlanInstances",
+    "JoinPlacementGroup",
     "DescribeTrace",
     "DescribeLogs",
     "DescribeInventory",
@@ -53,6 +54,7 @@ pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster>
         .on::<ironbark::StartInstances, _, _>(instances::start_instances)
         .on::<ironbark::DescribePlacements, _, _>(placements::describe_placements)
         .on::<ironbark::PlanInstances, _, _>(placements::plan_instances)
+        .on::<ironbark::JoinPlacementGroup, _, _>(placements::join_placement_group)
         .on::<ironbark::DescribeTrace, _, _>(trace::describe_trace)
         .on::<ironbark::DescribeLogs, _, _>(trace::describe_logs)
         .on::<ironbark::DescribeInventory, _, _>(inventory::describe_inventory)

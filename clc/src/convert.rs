@@ -14,9 +14,10 @@ use crate::ec2::admin::{Decision, NodeLine, ReasonCount};
 use crate::ec2::images as ec2_images;
 use crate::ec2::instances as ec2;
 use crate::ec2::keys as ec2_keys;
+use crate::ec2::placement_groups as ec2_placement;
 use crate::ids;
 use crate::lifecycle::{Due, Observed};
-use crate::store::{Address, Image, Instance, KeyPair, Reason, Report, Reservation, Resized};
+use crate::store::{Address, Image, Instance, KeyPair, PlacementGroup, Reason, Report, Reservation, Resized};
 use crate::types::{SIZES, Size};
 
 /// The platform that 2.0.1's clusters demand to be told.
@@ -87,14 +88,32 @@ pub fn describe_resources() -> cc::DescribeResources {
 }
 
 /// The question where instances of that size would be placed.
-pub fn plan_instances(size: Size, count: u32) -> ironbark::PlanInstances {
+pub fn plan_instances(size: Size, count: u32, group: Option<&PlacementGroup>) -> ironbark::PlanInstances {
     ironbark::PlanInstances {
+        group_id: group.map(|group| group.id.clone()),
+        strategy: group.map(|group| group.strategy.name().to_string()),
         memory: int(size.memory_mb),
         disk: int(size.disk_gb),
         cores: int(size.cores),
         count: int(count),
         ..ironbark::PlanInstances::default()
     }
+}
+
+/// Says which instances are in a placement group.
+pub fn join_placement_group(group: &PlacementGroup, instance_ids: Vec<String>) -> ironbark::JoinPlacementGroup {
+    ironbark::JoinPlacementGroup {
+        group_id: group.id.clone(),
+        strategy: group.strategy.name().to_string(),
+        instance_ids,
+        ..ironbark::JoinPlacementGroup::default()
+    }
+}
+
+/// A placement group as EC2 shows it.
+pub fn placement_group(group: PlacementGroup) -> ec2_placement::PlacementGroup {
+    let PlacementGroup { id, name, strategy, tags, owner: _, created: _ } = group;
+    ec2_placement::PlacementGroup { group_id: id, group_name: name, strategy, tags }
 }
 
 /// What a cluster decided about one instance; nodes are for administrators.
@@ -264,6 +283,7 @@ fn view(of: &Reservation, instance: &Instance) -> ec2::Instance {
         cores: instance.resized.as_ref().map_or(of.cores, |resized| resized.cores),
         launch_time: timestamp(instance.launched),
         availability_zone: instance.cluster.clone(),
+        placement_group: of.placement_group.as_ref().map(|group| group.name.clone()),
         kernel_id: of.kernel.as_ref().map(|(id, _)| id.clone()),
         ramdisk_id: of.ramdisk.as_ref().map(|(id, _)| id.clone()),
         ip_address: public_ip.or_else(|| private_ip.clone()),

@@ -75,6 +75,9 @@ pub enum Code {
     InsufficientAddressCapacity,
     InvalidInstanceAttributeValue,
     InvalidBlockDeviceMapping,
+    InvalidPlacementGroupUnknown,
+    InvalidPlacementGroupDuplicate,
+    InvalidPlacementGroupInUse,
     // What there is none of here.
     InvalidVpcIdNotFound,
     InvalidSubnetIdNotFound,
@@ -84,7 +87,6 @@ pub enum Code {
     InvalidSpotInstanceRequestIdNotFound,
     InvalidReservationIdNotFound,
     InvalidReservedInstancesOfferingId,
-    InvalidPlacementGroupUnknown,
     InvalidBundleIdNotFound,
     InvalidAssociationIdNotFound,
     InvalidLaunchTemplateIdNotFound,
@@ -180,6 +182,8 @@ impl Code {
             Code::InvalidReservationIdNotFound => ("InvalidReservationID.NotFound", 400),
             Code::InvalidReservedInstancesOfferingId => ("InvalidReservedInstancesOfferingId", 400),
             Code::InvalidPlacementGroupUnknown => ("InvalidPlacementGroup.Unknown", 400),
+            Code::InvalidPlacementGroupDuplicate => ("InvalidPlacementGroup.Duplicate", 400),
+            Code::InvalidPlacementGroupInUse => ("InvalidPlacementGroup.InUse", 400),
             Code::InvalidBundleIdNotFound => ("InvalidBundleID.NotFound", 400),
             Code::InvalidAssociationIdNotFound => ("InvalidAssociationID.NotFound", 400),
             Code::InvalidLaunchTemplateIdNotFound => ("InvalidLaunchTemplateId.NotFound", 400),
@@ -308,6 +312,11 @@ impl Ec2Error {
     /// No such elastic address of the caller's.
     pub fn no_address(public_ip: &str) -> Self {
         Self::new(Code::InvalidAddressNotFound, format!("Address '{}' not found", abridged(public_ip)))
+    }
+
+    /// No such placement group of the caller's, by name or id.
+    pub fn no_placement_group(group: &str) -> Self {
+        Self::new(Code::InvalidPlacementGroupUnknown, format!("The Placement Group '{}' is unknown.", abridged(group)))
     }
 
     /// No such allocation of an elastic address.

@@ -24,6 +24,11 @@ pub fn security_group_id() -> String {
     newer("sg-")
 }
 
+/// A placement group's id, in the newer form.
+pub fn placement_group_id() -> String {
+    newer("pg-")
+}
+
 /// The id of an elastic address's allocation to an account, in the newer form.
 pub fn allocation_id() -> String {
     newer("eipalloc-")

@@ -21,7 +21,7 @@ use crate::convert;
 use crate::deadlines::Resolution;
 use crate::lifecycle::{Due, Wish};
 use crate::placement;
-use crate::store::{Instance, Reason, Resized, StoreError};
+use crate::store::{Instance, Reason, Reservation, Resized, StoreError};
 
 /// How often the records are looked at when nobody rings.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -252,8 +252,7 @@ async fn launch(
     if asked.is_empty() {
         return Ok("nothing left to launch".to_string());
     }
-    let request = convert::run_instances(&reservation, &waiting);
-    let answer = match tell(&cloud.clusters, ctx, cluster, request, reservation_id).await {
+    let answer = match order(cloud, ctx, cluster, &reservation, &waiting).await {
         Ok(answer) => answer,
         Err(CallError::Declined { reason }) => {
             let all = instances.len() == asked.len();
@@ -272,6 +271,21 @@ async fn launch(
     let declined = left.into_iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
     cloud.store.launched(taken, declined, cloud.now()).await?;
     Ok(outcome)
+}
+
+/// Says which placement group the instances are in, if they are in one, then orders them.
+async fn order(
+    cloud: &Cloud,
+    ctx: &Context,
+    cluster: &str,
+    reservation: &Reservation,
+    waiting: &[Instance],
+) -> Result<cc::RunInstancesResponse, CallError> {
+    if let Some(group) = &reservation.placement_group {
+        let ids = waiting.iter().map(|instance| instance.id.clone()).collect();
+        tell(&cloud.clusters, ctx, cluster, convert::join_placement_group(group, ids), &group.id).await?;
+    }
+    tell(&cloud.clusters, ctx, cluster, convert::run_instances(reservation, waiting), &reservation.id).await
 }
 
 async fn terminate(cloud: &Cloud, ctx: &Context, cluster: &str, ids: Vec<String>) -> Result<String, Untold> {

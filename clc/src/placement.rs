@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use crate::cloud::Cloud;
 use crate::clusters::{Known, Room, tell};
 use crate::convert;
-use crate::store::ZoneVerdict;
+use crate::store::{PlacementGroup, ZoneVerdict};
 use crate::types::Size;
 
 /// What a cluster said of its room is believed for so long.
@@ -32,6 +32,8 @@ pub struct Wanted {
     pub zone: Option<String>,
     /// Zones that declined it.
     pub declined: Vec<String>,
+    /// Its placement group.
+    pub group: Option<PlacementGroup>,
 }
 
 /// A zone for a launch, or none.
@@ -86,34 +88,47 @@ pub async fn choose(cloud: &Arc<Cloud>, ctx: &Context, wanted: &Wanted) -> Choic
     let known: Vec<(String, Known)> = known.filter(|(name, _)| fits(name)).collect();
     let look = |(name, known): &(String, Known)| (name.clone(), prospect(known, wanted, now));
     let mut prospects: Vec<(String, Prospect)> = known.iter().map(look).collect();
-    if !prospects.iter().any(|(_, prospect)| matches!(prospect, Prospect::Room(_))) {
-        let full = known.iter().zip(&prospects).filter(|(_, (_, prospect))| matches!(prospect, Prospect::Full(_)));
-        let full: Vec<String> =
-            full.filter(|((_, known), _)| known.knows("PlanInstances")).map(|((name, _), _)| name.clone()).collect();
-        for (name, answer) in plans(cloud, ctx, full, wanted.size, wanted.least, true).await {
-            if let Some(place) = prospects.iter_mut().find(|(zone, _)| *zone == name) {
-                place.1 = planned(&answer, wanted.least);
-            }
+    // What a placement group leaves room for is in no number: its clusters are always asked.
+    let asked = match (&wanted.group, prospects.iter().any(|(_, prospect)| matches!(prospect, Prospect::Room(_)))) {
+        (None, true) => Vec::new(),
+        (None, false) => full(&known, &prospects),
+        (Some(_), _) => able(&known),
+    };
+    for (name, answer) in plans(cloud, ctx, asked, wanted, true).await {
+        if let Some(place) = prospects.iter_mut().find(|(zone, _)| *zone == name) {
+            place.1 = planned(&answer, wanted.least);
         }
     }
     decide(prospects)
 }
 
-/// Asks clusters where they would place instances now.
+/// Those whose last word was that they are full, and that can be asked for more than a number.
+fn full(known: &[(String, Known)], prospects: &[(String, Prospect)]) -> Vec<String> {
+    let full = known.iter().zip(prospects).filter(|(_, (_, prospect))| matches!(prospect, Prospect::Full(_)));
+    let able = full.filter(|((_, known), _)| known.knows("PlanInstances"));
+    able.map(|((name, _), _)| name.clone()).collect()
+}
+
+/// Those that know placement groups.
+fn able(known: &[(String, Known)]) -> Vec<String> {
+    known.iter().filter(|(_, known)| known.knows("JoinPlacementGroup")).map(|(name, _)| name.clone()).collect()
+}
+
+/// Asks clusters where they would place the least that is wanted.
 pub async fn plans(
     cloud: &Arc<Cloud>,
     ctx: &Context,
     zones: Vec<String>,
-    size: Size,
-    count: u32,
+    wanted: &Wanted,
     keep: bool,
 ) -> Vec<(String, Result<PlanInstancesResponse, CallError>)> {
     let mut asked = JoinSet::new();
     for zone in zones {
         let (cloud, ctx) = (cloud.clone(), ctx.within(BUDGET));
+        let plan = convert::plan_instances(wanted.size, wanted.least, wanted.group.as_ref());
+        let (request, name) = (PlanInstances { keep, ..plan }, wanted.size.name);
         asked.spawn(async move {
-            let request = PlanInstances { keep, ..convert::plan_instances(size, count) };
-            let answer = tell(&cloud.clusters, &ctx, &zone, request, size.name).await;
+            let answer = tell(&cloud.clusters, &ctx, &zone, request, name).await;
             (zone, answer)
         });
     }
@@ -164,6 +179,9 @@ pub fn planned(answer: &Result<PlanInstancesResponse, CallError>, least: u32) ->
 }
 
 fn prospect(known: &Known, wanted: &Wanted, now: Timestamp) -> Prospect {
+    if wanted.group.is_some() && known.answered.is_some() && !known.knows("JoinPlacementGroup") {
+        return Prospect::Full("has a cluster that knows no placement groups".to_string());
+    }
     let lately = known.answered.is_some_and(|answered| now.duration_since(answered) <= BELIEVED);
     if !lately {
         return Prospect::Unknown("has not answered lately".to_string());
@@ -184,7 +202,8 @@ mod tests {
     #[test]
     fn a_zone_is_full_only_if_it_said_so_lately() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-        let least = |least| Wanted { size: size("m1.small").unwrap(), least, zone: None, declined: Vec::new() };
+        let least =
+            |least| Wanted { size: size("m1.small").unwrap(), least, zone: None, declined: Vec::new(), group: None };
         let mut known = Known::default();
         assert!(matches!(prospect(&known, &least(1), now), Prospect::Unknown(_)));
         known.answered = Some(now);

@@ -3,7 +3,7 @@
 
 use crate::actions::{
     account, accounts, addresses, admin, attributes, console, credentials, doctor, history, image_attributes, images,
-    instances, keys, placements, quotas, run, security_groups, status, tags, trace, users, zones,
+    instances, keys, placement_groups, placements, quotas, run, security_groups, status, tags, trace, users, zones,
 };
 use crate::cloud::Cloud;
 use crate::ec2::absent;
@@ -44,6 +44,9 @@ pub fn actions() -> Actions<Cloud> {
         .on(security_groups::revoke_security_group_ingress)
         .on(security_groups::revoke_security_group_egress)
         .on(security_groups::describe_security_group_rules)
+        .on(placement_groups::create_placement_group)
+        .on(placement_groups::delete_placement_group)
+        .on(placement_groups::describe_placement_groups)
         .on(tags::create_tags)
         .on(tags::delete_tags)
         .on(tags::describe_tags)
@@ -61,7 +64,6 @@ pub fn actions() -> Actions<Cloud> {
         .on(account::none_of::<absent::DescribeSpotInstanceRequests>)
         .on(account::none_of::<absent::DescribeReservedInstances>)
         .on(account::none_of::<absent::DescribeReservedInstancesOfferings>)
-        .on(account::none_of::<absent::DescribePlacementGroups>)
         .on(account::none_of::<absent::DescribeBundleTasks>)
         .on(account::none_of::<absent::DescribeIamInstanceProfileAssociations>)
         .on(account::none_of::<absent::DescribeLaunchTemplates>)

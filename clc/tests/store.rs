@@ -52,6 +52,7 @@ fn launch(number: u32) -> Launch {
             key_name: None,
             public_key: String::new(),
             groups: Vec::new(),
+            placement_group: None,
             user_data: vec![0, 159, 146, 150],
             client_token: Some(format!("t{number}")),
             created: 5,

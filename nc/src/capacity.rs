@@ -36,6 +36,12 @@ impl Amount {
     }
 }
 
+/// What is offered of `found`, by a factor of `[overcommit]`.
+pub fn by_factor(found: u64, factor: f64) -> u64 {
+    // Rounded down, and far from what a float cannot tell apart: no machine has 2^53 of anything.
+    (found as f64 * factor) as u64
+}
+
 /// What instances hold: memory and cores while they may run, disk until their files are removed.
 pub fn used<'a>(records: impl IntoIterator<Item = &'a Record>) -> Amount {
     let mut sum = Amount::default();
@@ -98,6 +104,14 @@ mod tests {
         assert!(reason.contains("1 cores wanted, 0 of 2 free"), "{reason}");
         assert!(!reason.contains("disk"), "{reason}");
         assert!(check(LIMITS, Amount::default(), wanted).is_ok());
+    }
+
+    #[test]
+    fn a_factor_gives_more_than_there_is_or_less() {
+        assert_eq!(
+            (by_factor(8, 4.0), by_factor(16_000, 0.9), by_factor(3, 1.5), by_factor(7, 1.0)),
+            (32, 14_400, 4, 7)
+        );
     }
 
     #[test]

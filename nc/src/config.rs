@@ -29,6 +29,9 @@ pub struct Config {
     /// What the node offers.
     #[serde(default)]
     pub limits: Limits,
+    /// `[overcommit]`.
+    #[serde(default)]
+    pub overcommit: Overcommit,
     /// Which images it fetches.
     #[serde(default)]
     pub images: Images,
@@ -81,6 +84,23 @@ pub struct Limits {
     pub disk_gb: Option<u64>,
     /// GiB for the image cache.
     pub cache_gb: Option<u64>,
+}
+
+/// `[overcommit]`: how much more, or less, than the machine has is given to instances. Of no effect on what
+/// `[limits]` says outright.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Overcommit {
+    /// Virtual processors for each of the machine's.
+    pub cores: f64,
+    /// Of the machine's memory.
+    pub memory: f64,
+}
+
+impl Default for Overcommit {
+    fn default() -> Self {
+        Self { cores: 1.0, memory: 1.0 }
+    }
 }
 
 /// `[images]`.
@@ -147,6 +167,11 @@ impl Config {
                 return Err(format!("[{table}] grace_seconds = {} must be at most 3600", grace.grace_seconds));
             }
         }
+        for (key, factor) in [("cores", self.overcommit.cores), ("memory", self.overcommit.memory)] {
+            if !(0.1..=64.0).contains(&factor) {
+                return Err(format!("[overcommit] {key} = {factor} must be a factor between 0.1 and 64"));
+            }
+        }
         self.allow().map(drop)
     }
 
@@ -193,10 +218,11 @@ mod tests {
     fn everything_can_be_said() {
         let config = parse(
             "power_down = ['/bin/true']\n[hypervisor]\nuri = 'test:///default'\nkind = 'qemu'\nbridge = 'ibr0'\n\
-             [limits]\nmemory_mb = 1\ncores = 2\ndisk_gb = 3\ncache_gb = 4\n[images]\nallow = ['file:/i', 'http']\n\
+             [limits]\nmemory_mb = 1\ncores = 2\ndisk_gb = 3\ncache_gb = 4\n[overcommit]\ncores = 4\nmemory = 1.5\n[images]\nallow = ['file:/i', 'http']\n\
              [reboot]\ngrace_seconds = 5\n[stop]\ngrace_seconds = 6\n",
         );
-        assert_eq!(config.unwrap().limits.cache_gb, Some(4));
+        let config = config.unwrap();
+        assert_eq!((config.limits.cache_gb, config.overcommit.cores, config.overcommit.memory), (Some(4), 4.0, 1.5));
     }
 
     #[test]
@@ -216,6 +242,8 @@ mod tests {
             ("[stop]\ngrace_seconds = 99999\n", "[stop] grace_seconds"),
             ("[images]\nallow = ['ftp://x']\n", "[images] allow"),
             ("[limits]\nmemory_mb = 'much'\n", "memory_mb"),
+            ("[overcommit]\ncores = 0.0\n", "[overcommit] cores"),
+            ("[overcommit]\nmemory = nan\n", "[overcommit] memory"),
         ] {
             let problem = parse(more).unwrap_err();
             assert!(problem.contains(word), "{problem}");

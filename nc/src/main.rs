@@ -141,6 +141,7 @@ fn start_node(config: &Config, recorder: Arc<Recorder>) -> anyhow::Result<Arc<No
             memory_mb: config.limits.memory_mb,
             cores: config.limits.cores,
             disk_gb: config.limits.disk_gb,
+            overcommit: config.overcommit,
         },
         power_down: config.power_down.clone(),
         times: Times {

@@ -10,7 +10,8 @@ use tokio::sync::{Mutex, watch};
 use tokio::task::AbortHandle;
 use uuid::Uuid;
 
-use crate::capacity::{self, Amount};
+use crate::capacity::{self, Amount, by_factor};
+use crate::config::Overcommit;
 use crate::effects;
 use crate::error::Error;
 use crate::hypervisor::Hypervisor;
@@ -58,6 +59,8 @@ pub struct GivenLimits {
     pub cores: Option<u64>,
     /// GiB.
     pub disk_gb: Option<u64>,
+    /// What is made of what is found.
+    pub overcommit: Overcommit,
 }
 
 /// A node at work.
@@ -211,8 +214,10 @@ impl Node {
         let (memory_mb, cores) = match (self.limits.memory_mb, self.limits.cores, health.host) {
             (Some(memory_mb), Some(cores), _) => (memory_mb, cores),
             (memory_mb, cores, Some(host)) => {
-                let found = host.memory_mb.saturating_sub(MACHINE_MEMORY_MB);
-                (memory_mb.unwrap_or(found), cores.unwrap_or_else(|| u64::from(host.cores)))
+                let factor = self.limits.overcommit;
+                let memory = by_factor(host.memory_mb.saturating_sub(MACHINE_MEMORY_MB), factor.memory);
+                let found = by_factor(u64::from(host.cores), factor.cores);
+                (memory_mb.unwrap_or(memory), cores.unwrap_or(found))
             }
             (_, _, None) => {
                 let trouble = health.trouble.unwrap_or_default();

@@ -657,6 +657,28 @@ def a_run_gives_what_it_was_asked_for():
 
 
 @case
+def a_spread_group_keeps_its_instances_apart():
+    made = ec2.create_placement_group(GroupName="apart", Strategy="spread")["PlacementGroup"]
+    assert (made["GroupName"], made["Strategy"], made["State"]) == ("apart", "spread", "available"), made
+    refused("InvalidPlacementGroup.Duplicate", ec2.create_placement_group, GroupName="apart", Strategy="spread")
+    refused("UnsupportedOperation", ec2.create_placement_group, GroupName="parts", Strategy="partition")
+    assert ec2.describe_placement_groups(Filters=filters(strategy="spread"))["PlacementGroups"] == [made]
+    member = run(Placement={"GroupName": "apart"})["Instances"][0]
+    assert member["Placement"]["GroupName"] == "apart", member
+    ec2.get_waiter("instance_running").wait(InstanceIds=[member["InstanceId"]], WaiterConfig=WAIT)
+    try:
+        raise AssertionError(run(Placement={"GroupName": "apart"}))
+    except ClientError as error:
+        # EC2 answers it with 500, so it is none of the client's own faults.
+        assert error.response["Error"]["Code"] == "InsufficientInstanceCapacity", error
+        assert "1 node has an instance of its placement group" in str(error), error
+    refused("InvalidPlacementGroup.InUse", ec2.delete_placement_group, GroupName="apart")
+    end(member["InstanceId"])
+    ec2.delete_placement_group(GroupName="apart")
+    refused("InvalidPlacementGroup.Unknown", ec2.delete_placement_group, GroupName="apart")
+
+
+@case
 def terminating_twice_is_fine():
     made = run()["Instances"][0]["InstanceId"]
     change = ec2.terminate_instances(InstanceIds=[made])["TerminatingInstances"][0]

@@ -59,6 +59,13 @@ group = call("DescribeSecurityGroups", securityGroupSet=some(groupName="soap")).
 assert group.ipPermissions.item[0].toPort == 22, group
 call("RevokeSecurityGroupIngress", **rules)
 
+# Placement groups.
+call("CreatePlacementGroup", groupName="apart", strategy="spread")
+group = call("DescribePlacementGroups", placementGroupSet=some()).placementGroupSet.item[0]
+assert (group.groupName, group.strategy, group.state) == ("apart", "spread", "available"), group
+call("DeletePlacementGroup", groupName="apart")
+refused("InvalidPlacementGroup.Unknown", "DeletePlacementGroup", groupName="apart")
+
 # Images.
 spare = call("RegisterImage", imageLocation="http://images.example/spare.img", name="spare", description="old").imageId
 shown = call("DescribeImages", imagesSet=some(imageId=spare)).imagesSet.item[0]

@@ -37,7 +37,12 @@ impl RealNode {
             images: ImageStore::new(&files.path().join("cache"), 1 << 30, allow).expect("a directory of its own"),
             state_dir: files.path().to_path_buf(),
             bridge: None,
-            limits: GivenLimits { memory_mb: Some(4096), cores: Some(64), disk_gb: Some(100) },
+            limits: GivenLimits {
+                memory_mb: Some(4096),
+                cores: Some(64),
+                disk_gb: Some(100),
+                ..GivenLimits::default()
+            },
             power_down: Vec::new(),
             times: Times::default(),
             recorder: recorder.clone(),

@@ -29,7 +29,10 @@ fn placements_and_refusals_are_explained() {
     // Before anything happens.
     let plan = lines(&cloud.euca(&["schedule", "plan"]));
     assert_eq!(plan[1], "cluster1 yes has room for 1", "{plan:#?}");
-    assert!(plan[4].starts_with("cluster1 #1 planned 1 n1 failures 0, builds 0, policy 0, memory "), "{plan:#?}");
+    assert!(
+        plan[4].starts_with("cluster1 #1 planned 1 n1 failures 0, builds 0, group 0, policy 0, memory "),
+        "{plan:#?}"
+    );
     let plan = cloud.euca(&["schedule", "plan", "-n", "500"]);
     assert!(plan.contains("of 500; for the next one, 1 node has too"), "{plan}");
     let refused = cloud.try_euca(&["schedule", "plan", "-t", "m9.none"]).unwrap_err();

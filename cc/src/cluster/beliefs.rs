@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::groups::Groups;
 use super::instance::{Instance, Launch, Spec, State};
 use super::node::{Entry, Health, Node};
 use super::placements::Placements;
@@ -22,6 +23,8 @@ pub struct Beliefs {
     pub nodes: Vec<Node>,
     /// The instances; changed only by the functions here.
     pub instances: BTreeMap<InstanceId, Instance>,
+    /// Which of them are in placement groups.
+    pub groups: Groups,
     /// Why instances were placed where they were, or nowhere.
     pub placements: Placements,
     /// Which of them are on each node, alone or in dispute: a report about one node must not cost the more, the more
@@ -107,11 +110,16 @@ impl Beliefs {
     /// The same nodes and instances, to try out what would be decided: nothing of it is written down.
     pub fn imagined(&self) -> Self {
         let (nodes, instances) = (self.nodes.clone(), self.instances.clone());
-        Self { nodes, instances, on: self.on.clone(), next: self.next, ..Self::default() }
+        let (on, groups) = (self.on.clone(), self.groups.clone());
+        Self { nodes, instances, on, groups, next: self.next, ..Self::default() }
     }
 
-    /// The nodes as placement sees them now.
-    pub fn candidates(&self, now: Timestamp) -> Vec<Candidate> {
+    /// The nodes as placement sees them now, when something of that placement group is to be placed.
+    pub fn candidates(&self, group: Option<&str>, now: Timestamp) -> Vec<Candidate> {
+        let is_member = |instance: &&&Instance| {
+            let of = self.groups.of(&instance.id).map(|member| member.group.as_str());
+            instance.alive() && group.is_some() && of == group
+        };
         let mut on: BTreeMap<&NodeName, Vec<&Instance>> = BTreeMap::new();
         for instance in self.instances.values() {
             on.entry(&instance.node).or_default().push(instance);
@@ -129,6 +137,7 @@ impl Beliefs {
                 in_use: here.iter().any(|instance| instance.alive()),
                 builds: here.iter().filter(|instance| instance.state == State::Pending).count(),
                 failures: node.failures_lately(now),
+                members: here.iter().filter(is_member).count(),
             }
         };
         self.nodes.iter().map(candidate).collect()
@@ -146,8 +155,10 @@ impl Beliefs {
         now: Timestamp,
     ) -> Decision {
         self.forget(id);
-        let want = Want { size: spec.size, tried };
-        let decision = place::place(schedule, self.next, &self.candidates(now), want);
+        let member = self.groups.of(id);
+        let want = Want { size: spec.size, tried, group: member.map(|member| member.strategy) };
+        let candidates = self.candidates(member.map(|member| member.group.as_str()), now);
+        let decision = place::place(schedule, self.next, &candidates, want);
         self.next = decision.next;
         if let Some(node) = &decision.chosen {
             self.adopt(Instance::placed(id.clone(), spec.clone(), node.clone(), now));
@@ -233,6 +244,9 @@ impl Beliefs {
         for id in gone {
             self.forget(&id);
         }
+        self.placements.sweep(now);
+        let Self { instances, groups, .. } = self;
+        groups.sweep(|id| instances.contains_key(id), now);
     }
 
     /// Forgets one instance.

@@ -237,10 +237,11 @@ mod tests {
             in_use: false,
             builds: 0,
             failures: 0,
+            members: 0,
         };
         let nodes: Vec<Candidate> = (0..nodes).map(node).collect();
         let size = Room { memory_mb: 1, disk_gb: 1, cores: 1 };
-        place(Schedule::Greedy, 0, &nodes, Want { size, tried: &BTreeSet::new() })
+        place(Schedule::Greedy, 0, &nodes, Want { size, tried: &BTreeSet::new(), group: None })
     }
 
     fn id(number: u32) -> InstanceId {

@@ -2,15 +2,19 @@
 
 use std::sync::Arc;
 
-use ironbark_wsdl::ironbark::{DescribePlacements, DescribePlacementsResponse, PlanInstances, PlanInstancesResponse};
+use ironbark_wsdl::ironbark::{
+    DescribePlacements, DescribePlacementsResponse, JoinPlacementGroup, JoinPlacementGroupResponse, PlanInstances,
+    PlanInstancesResponse,
+};
 use ironbark_wsdl::{Context, Refusal};
 
-use super::MOST_IDS;
+use super::{MOST_IDS, within_limit};
 use crate::cluster::Cluster;
 use crate::convert;
 use crate::error::ClusterError;
-use crate::place::Room;
-use crate::placing;
+use crate::ids::InstanceId;
+use crate::place::{Room, Strategy};
+use crate::placing::{self, Imagined};
 
 /// The decisions about a request, as they were written down.
 pub async fn describe_placements(
@@ -40,7 +44,11 @@ pub async fn plan_instances(
     let count = usize::try_from(request.count).ok().filter(|count| (1..=MOST_IDS).contains(count));
     let count = count
         .ok_or_else(|| ClusterError::bad("count", format!("{} is not between 1 and {MOST_IDS}", request.count)))?;
-    let plan = placing::plan(&cluster, &ctx, size, count, request.keep).await?;
+    let group = match &request.group_id {
+        Some(id) => Some((id.clone(), strategy(request.strategy.as_deref().unwrap_or_default())?)),
+        None => None,
+    };
+    let plan = placing::plan(&cluster, &ctx, &Imagined { size, count, group }, request.keep).await?;
     Ok(PlanInstancesResponse {
         possible: convert::narrow_count(plan.possible),
         short: plan.short,
@@ -48,4 +56,25 @@ pub async fn plan_instances(
         placements: plan.placements.iter().map(convert::placement).collect(),
         ..Default::default()
     })
+}
+
+/// Takes instances, launched or still to be launched, into a placement group.
+pub async fn join_placement_group(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    request: JoinPlacementGroup,
+) -> Result<JoinPlacementGroupResponse, Refusal> {
+    within_limit(&request.instance_ids)?;
+    let strategy = strategy(&request.strategy)?;
+    let ids = request.instance_ids.iter().map(|id| InstanceId::parse(id));
+    let ids: Vec<InstanceId> = ids.collect::<Result<_, _>>().map_err(ClusterError::from)?;
+    let join = cluster.change(|beliefs, now| beliefs.groups.join(&request.group_id, strategy, &ids, now));
+    join.await.map_err(ClusterError::from)?;
+    Ok(JoinPlacementGroupResponse::default())
+}
+
+fn strategy(name: &str) -> Result<Strategy, ClusterError> {
+    let shown: String = name.chars().take(60).collect();
+    Strategy::from_name(name)
+        .ok_or_else(|| ClusterError::bad("strategy", format!("'{shown}' is none; it must be cluster or spread")))
 }

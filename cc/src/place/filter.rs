@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Condition, Want};
+use super::{Candidate, Condition, Strategy, Want};
 
 /// A reason not to give an instance to a node, in the order in which they are asked
 /// (operations-spec.md C-2).
@@ -24,6 +24,8 @@ pub enum Filter {
     Disk,
     /// Too few cores are free.
     Cores,
+    /// It has an instance of a placement group that wants its instances on nodes of their own.
+    Group,
 }
 
 /// Why a node could not take an instance.
@@ -37,8 +39,8 @@ pub struct Refusal {
 
 impl Filter {
     /// Every filter, in the order in which they are asked.
-    pub const ALL: [Filter; 6] =
-        [Filter::Down, Filter::Silent, Filter::Tried, Filter::Memory, Filter::Disk, Filter::Cores];
+    pub const ALL: [Filter; 7] =
+        [Filter::Down, Filter::Silent, Filter::Tried, Filter::Memory, Filter::Disk, Filter::Cores, Filter::Group];
 
     /// The name in records and contract.
     pub fn name(self) -> &'static str {
@@ -49,6 +51,7 @@ impl Filter {
             Filter::Memory => "memory",
             Filter::Disk => "disk",
             Filter::Cores => "cores",
+            Filter::Group => "group",
         }
     }
 
@@ -76,6 +79,10 @@ impl Filter {
             Filter::Memory => short(node.free.memory_mb, want.size.memory_mb, "MB of memory"),
             Filter::Disk => short(node.free.disk_gb, want.size.disk_gb, "GB of disk"),
             Filter::Cores => short(node.free.cores, want.size.cores, "cores"),
+            Filter::Group => match (want.group, node.members) {
+                (Some(Strategy::Spread), 1..) => Some("has an instance of its spread placement group".to_string()),
+                (Some(Strategy::Spread), 0) | (Some(Strategy::Cluster) | None, _) => None,
+            },
         }
     }
 
@@ -94,6 +101,8 @@ impl Filter {
             Filter::Disk => "have too little disk",
             Filter::Cores if one => "has too few cores",
             Filter::Cores => "have too few cores",
+            Filter::Group if one => "has an instance of its placement group",
+            Filter::Group => "have instances of its placement group",
         }
     }
 }

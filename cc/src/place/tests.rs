@@ -1,8 +1,9 @@
 //! Each filter alone, each weight alone, and laws over random nodes.
 
 use proptest::prelude::*;
+use proptest::strategy::Strategy as Generator;
 
-use super::*;
+use super::{Strategy, *};
 
 fn room(memory_mb: i64, disk_gb: i64, cores: i64) -> Room {
     Room { memory_mb, disk_gb, cores }
@@ -16,11 +17,12 @@ fn node(name: &str, memory_mb: i64) -> Candidate {
         in_use: false,
         builds: 0,
         failures: 0,
+        members: 0,
     }
 }
 
 fn decide(schedule: Schedule, next: usize, nodes: &[Candidate], size: Room) -> Decision {
-    place(schedule, next, nodes, Want { size, tried: &BTreeSet::new() })
+    place(schedule, next, nodes, Want { size, tried: &BTreeSet::new(), group: None })
 }
 
 fn pick(schedule: Schedule, next: usize, nodes: &[Candidate], size: Room) -> (Option<String>, usize) {
@@ -122,9 +124,28 @@ fn each_filter_alone_refuses_with_its_sentence() {
     }
     let nodes = [node("n1", 512)];
     let tried = BTreeSet::from([nodes[0].name.clone()]);
-    let decision = place(Schedule::Greedy, 0, &nodes, Want { size: room(128, 2, 1), tried: &tried });
+    let decision = place(Schedule::Greedy, 0, &nodes, Want { size: room(128, 2, 1), tried: &tried, group: None });
     assert_eq!(decision.to_string(), "no node fits: n1 refused this instance already");
     assert_eq!(decision.summary(), "1 node refused it");
+}
+
+#[test]
+fn a_group_keeps_its_instances_apart_or_near_each_other() {
+    let mut nodes = [node("n1", 512), node("n2", 512)];
+    nodes[1].members = 2;
+    let tried = BTreeSet::new();
+    let of = |nodes: &[Candidate], strategy| {
+        let want = Want { size: room(128, 1, 1), tried: &tried, group: Some(strategy) };
+        place(Schedule::Greedy, 0, nodes, want)
+    };
+    assert_eq!(of(&nodes, Strategy::Cluster).chosen.unwrap().as_str(), "n2");
+    assert_eq!(of(&nodes, Strategy::Spread).chosen.unwrap().as_str(), "n1");
+    nodes[0].members = 1;
+    let none = of(&nodes, Strategy::Spread);
+    assert_eq!(none.summary(), "2 nodes have instances of its placement group");
+    assert!(none.to_string().contains("n1 has an instance of its spread placement group"), "{none}");
+    nodes[1].free.cores = 0;
+    assert_eq!(of(&nodes, Strategy::Cluster).chosen.unwrap().as_str(), "n1", "near is a wish, room is a must");
 }
 
 #[test]
@@ -148,7 +169,7 @@ fn how_many_fit_is_the_least_of_the_three() {
     assert_eq!(room(1024, 100, 8).times(room(128, 0, 1)), 0);
 }
 
-fn nodes() -> impl Strategy<Value = Vec<Candidate>> {
+fn nodes() -> impl Generator<Value = Vec<Candidate>> {
     let one = (0i64..2000, 0i64..100, 0i64..16, prop::bool::weighted(0.2), any::<bool>(), 0..2 * BUILDS, 0usize..3);
     prop::collection::vec(one, 1..12).prop_map(|all| {
         let candidate = |(index, (memory_mb, disk_gb, cores, down, in_use, builds, failures))| Candidate {
@@ -158,12 +179,13 @@ fn nodes() -> impl Strategy<Value = Vec<Candidate>> {
             in_use,
             builds,
             failures,
+            members: 0,
         };
         all.into_iter().enumerate().map(candidate).collect()
     })
 }
 
-fn schedule() -> impl Strategy<Value = Schedule> {
+fn schedule() -> impl Generator<Value = Schedule> {
     prop_oneof![Just(Schedule::Greedy), Just(Schedule::RoundRobin), Just(Schedule::PowerSave), Just(Schedule::Spread)]
 }
 

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Candidate, Room};
+use super::{Candidate, Strategy, Want};
 
 /// A node that makes so many instances at once comes after those that make fewer (operations-spec.md
 /// C-2, max concurrent builds). It is not refused: with one node, or many instances, waiting for nothing
@@ -17,6 +17,8 @@ pub struct Weights {
     pub failures: i64,
     /// Instances that it is making beyond [`BUILDS`] less one, negative.
     pub builds: i64,
+    /// Instances on it of the same placement group, if that wants them near each other.
+    pub group: i64,
     /// Its place in the policy's order, negative.
     pub policy: i64,
     /// MB of memory that the instance would leave.
@@ -26,13 +28,17 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// The weights of a node for an instance of that size, when the policy has that preference for it.
-    pub(super) fn of(node: &Candidate, size: Room, policy: i64) -> Self {
+    /// The weights of a node for what is wanted, when the policy has that preference for it.
+    pub(super) fn of(node: &Candidate, want: Want<'_>, policy: i64) -> Self {
         let minus = |count: usize| -i64::try_from(count).unwrap_or(i64::MAX);
-        let left = node.free.less(size);
+        let left = node.free.less(want.size);
         Self {
             failures: minus(node.failures),
             builds: minus(node.builds.saturating_sub(BUILDS - 1)),
+            group: match want.group {
+                Some(Strategy::Cluster) => -minus(node.members),
+                Some(Strategy::Spread) | None => 0,
+            },
             policy,
             memory_mb: left.memory_mb,
             cores: left.cores,
@@ -40,10 +46,11 @@ impl Weights {
     }
 
     /// Each by its name in the contract, the weightiest first.
-    pub fn named(self) -> [(&'static str, i64); 5] {
+    pub fn named(self) -> [(&'static str, i64); 6] {
         [
             ("failures", self.failures),
             ("builds", self.builds),
+            ("group", self.group),
             ("policy", self.policy),
             ("memory", self.memory_mb),
             ("cores", self.cores),

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use ironbark_cc::place::Schedule;
-use ironbark_wsdl::ironbark::{DescribePlacements, DescribePlacementsResponse, Placement, PlanInstances};
+use ironbark_wsdl::ironbark::{
+    DescribePlacements, DescribePlacementsResponse, JoinPlacementGroup, Placement, PlanInstances,
+};
 use ironbark_wsdl::{CallError, RequestId, ironbark};
 use jiff::SignedDuration;
 
@@ -160,4 +162,64 @@ async fn a_node_that_stays_silent_is_not_waited_for_for_ever() {
     assert!((Duration::from_secs(29)..Duration::from_secs(40)).contains(&began.elapsed()));
     let told = told(&cloud, &request).await.placements;
     assert_eq!(told.iter().map(table).collect::<Vec<_>>(), ["n1 silent"], "the last attempt alone is kept");
+}
+
+fn join(strategy: &str, ids: &[&str]) -> JoinPlacementGroup {
+    JoinPlacementGroup {
+        group_id: "pg-1".into(),
+        strategy: strategy.into(),
+        instance_ids: ids.iter().map(ToString::to_string).collect(),
+        ..Default::default()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_spread_group_never_has_two_instances_on_one_node_also_after_a_restart() {
+    let nodes = [("n1", ScriptedNode::new(512)), ("n2", ScriptedNode::new(512))];
+    let cloud = Harness::new(&nodes).await;
+    let third = "i-0000000C";
+    cloud.call(join("spread", &[A, B])).await.unwrap();
+    cloud.run(2, &[A, B]).await.unwrap();
+    let counts = nodes.each_ref().map(|(_, node)| node.states().len());
+    assert_eq!(counts, [1, 1], "GREEDY would have put both on n1");
+    let cloud = cloud.restarted().await;
+    cloud.poll().await;
+    let group = PlanInstances { group_id: Some("pg-1".into()), strategy: Some("spread".into()), ..plan_of(128, 1) };
+    let plan = cloud.call(group).await.unwrap();
+    assert_eq!((plan.possible, table(&plan.placements[0]).as_str()), (0, "n1 group, n2 group"));
+    cloud.call(join("spread", &[third])).await.unwrap();
+    let reason = cloud.run(1, &[third]).await.unwrap_err().to_string();
+    assert!(reason.contains("2 nodes have instances of its placement group"), "{reason}");
+    nodes[1].1.set(B, Some("terminated"));
+    cloud.poll().await;
+    assert_eq!(cloud.run(1, &[third]).await.unwrap(), [third], "what has ended keeps nobody away");
+    assert_eq!(cloud.believed().await[third].1, "n2");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cluster_group_keeps_its_instances_together_while_there_is_room() {
+    let nodes = [("n1", ScriptedNode::new(512)), ("n2", ScriptedNode::new(300))];
+    let cloud = Harness::scheduled(Schedule::RoundRobin, &nodes).await;
+    cloud.run(1, &["i-00000001"]).await.unwrap();
+    let ids = [A, B, "i-0000000C"];
+    cloud.call(join("cluster", &ids)).await.unwrap();
+    cloud.run(3, &ids).await.unwrap();
+    let nodes = ids.map(|id| id.to_string());
+    let believed = cloud.believed().await;
+    let places: Vec<&str> = nodes.iter().map(|id| believed[id].1.as_str()).collect();
+    assert_eq!(places, ["n2", "n2", "n1"], "the third found no room beside the others");
+    let refused = cloud.call(join("partition", &[A])).await.unwrap_err().to_string();
+    assert!(refused.contains("cluster or spread"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_forgotten_after_a_week() {
+    let cloud = Harness::new(&[("n1", ScriptedNode::new(512))]).await;
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[A])).await.unwrap();
+    for (days, kept) in [(6, 1), (2, 0)] {
+        cloud.clock.advance(SignedDuration::from_hours(24 * days));
+        cloud.cluster.change(|beliefs, now| beliefs.sweep(now)).await.unwrap();
+        assert_eq!(told(&cloud, &request).await.placements.len(), kept);
+    }
 }

@@ -15,6 +15,7 @@ pub mod image_attributes;
 pub mod images;
 pub mod instances;
 pub mod keys;
+pub mod placement_groups;
 pub mod placements;
 pub mod quotas;
 pub mod run;

@@ -14,7 +14,7 @@ use crate::convert;
 use crate::ec2::admin::{Decision, DescribePlacementPlan, DescribePlacements, Placements, ZoneLine};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
-use crate::placement::{self, Prospect};
+use crate::placement::{self, Prospect, Wanted};
 use crate::store::{ZoneChoice, ZoneVerdict};
 
 /// Longest wait for a cluster's part; what has come by then is shown.
@@ -82,7 +82,9 @@ pub async fn describe_placement_plan(
         return Err(no_zone(zone));
     }
     let able = able.into_iter().map(|(name, _)| name).collect();
-    let plans = placement::plans(&cloud, &ctx, able, size, request.count, false).await;
+    let (zone, declined) = (request.availability_zone, Vec::new());
+    let wanted = Wanted { size, least: request.count, zone, declined, group: None };
+    let plans = placement::plans(&cloud, &ctx, able, &wanted, false).await;
     let mut prospects: Vec<(String, Prospect)> =
         plans.iter().map(|(zone, plan)| (zone.clone(), placement::planned(plan, request.count))).collect();
     let cannot = |(name, _)| (name, Prospect::Unknown("has a cluster that makes no plans".to_string()));

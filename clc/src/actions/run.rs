@@ -12,13 +12,16 @@ use crate::cloud::Cloud;
 use crate::convert;
 use crate::ec2::images::ImageType;
 use crate::ec2::instances::Group;
+use crate::ec2::placement_groups::Strategy;
 use crate::ec2::run::{RunInstances, RunInstancesResponse};
 use crate::ec2::security_groups::{DEFAULT_GROUP, GroupRef, SecurityGroup};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::ids;
 use crate::placement::{self, Wanted};
-use crate::store::{Attributes, Idempotency, Image, Launch, Reservation, Reserved, ZoneChoice, ZoneVerdict};
+use crate::store::{
+    Attributes, Idempotency, Image, Launch, PlacementGroup, Reservation, Reserved, ZoneChoice, ZoneVerdict,
+};
 use crate::types::{Size, size};
 
 /// Ids are random: that five sets in a row meet a taken one does not happen.
@@ -54,7 +57,8 @@ pub async fn run_instances(
             Reserved::Known(known) => return repeated(&cloud, known).await,
             Reserved::IdTaken => {}
             Reserved::GroupGone(group) => return Err(Ec2Error::no_group(&group.name)),
-            Reserved::ClusterGone => return Err(no_zone(&order.zone)),
+            Reserved::ClusterGone => return Err(no_zone(&order.choice.zone)),
+            Reserved::PlacementGroupGone(group) => return Err(Ec2Error::no_placement_group(&group)),
             Reserved::TooMuch(excess) => return Err(too_much(&excess)),
         }
     }
@@ -86,9 +90,17 @@ struct Order {
     ramdisk: Option<Image>,
     groups: Vec<Group>,
     public_key: String,
-    zone: String,
-    verdicts: Vec<ZoneVerdict>,
+    placement_group: Option<PlacementGroup>,
+    choice: Chosen,
     count: u32,
+}
+
+/// A zone that was found.
+struct Chosen {
+    zone: String,
+    /// No other will do.
+    named: bool,
+    verdicts: Vec<ZoneVerdict>,
 }
 
 impl Order {
@@ -121,8 +133,10 @@ impl Order {
                 key.ok_or_else(|| Ec2Error::no_key_pair(name))?.public_key
             }
         };
-        let (zone, verdicts) = choose_zone(cloud, ctx, caller, request, size).await?;
-        Ok(Self { size, image, kernel, ramdisk, groups, public_key, zone, verdicts, count: request.max_count })
+        let placement_group = placement_group(cloud, caller, request).await?;
+        let choice = choose_zone(cloud, ctx, caller, request, size, placement_group.clone()).await?;
+        let count = request.max_count;
+        Ok(Self { size, image, kernel, ramdisk, groups, public_key, placement_group, choice, count })
     }
 
     fn launch(&self, ctx: &Context, caller: &Caller, request: &RunInstances, digest: &str, now: i64) -> Launch {
@@ -131,7 +145,7 @@ impl Order {
             reservation: Reservation {
                 id: ids::reservation_id(),
                 owner: caller.account.clone(),
-                cluster: self.zone.clone(),
+                cluster: self.choice.zone.clone(),
                 request_id: ctx.request.to_string(),
                 min_count: request.min_count,
                 image_id: self.image.id.clone(),
@@ -147,6 +161,7 @@ impl Order {
                 key_name: request.key_name.clone(),
                 public_key: self.public_key.clone(),
                 groups: self.groups.clone(),
+                placement_group: self.placement_group.clone(),
                 user_data: request.user_data.clone().unwrap_or_default(),
                 client_token: request.client_token.clone(),
                 created: now,
@@ -161,8 +176,8 @@ impl Order {
             tags: request.tags.clone(),
             by: caller.to_string(),
             digest: digest.to_string(),
-            zone_named: request.availability_zone.is_some(),
-            zone_verdicts: self.verdicts.clone(),
+            zone_named: self.choice.named,
+            zone_verdicts: self.choice.verdicts.clone(),
         }
     }
 }
@@ -198,7 +213,8 @@ async fn choose_zone(
     caller: &Caller,
     request: &RunInstances,
     size: Size,
-) -> Result<(String, Vec<ZoneVerdict>), Ec2Error> {
+    group: Option<PlacementGroup>,
+) -> Result<Chosen, Ec2Error> {
     let names = cloud.clusters.names();
     if names.is_empty() {
         let text = "The cloud has no zone yet: an administrator must register a cluster (euca admin register-cluster)";
@@ -208,10 +224,11 @@ async fn choose_zone(
     if let Some(zone) = named.as_ref().filter(|zone| !names.contains(zone)) {
         return Err(no_zone(zone));
     }
-    let wanted = Wanted { size, least: request.min_count, zone: named.clone(), declined: Vec::new() };
+    let named = of_group(cloud, named, group.as_ref()).await?;
+    let wanted = Wanted { size, least: request.min_count, zone: named.clone(), declined: Vec::new(), group };
     let choice = placement::choose(cloud, ctx, &wanted).await;
     if let Some(zone) = choice.zone {
-        return Ok((zone, choice.verdicts));
+        return Ok(Chosen { zone, named: named.is_some(), verdicts: choice.verdicts });
     }
     let error = no_room(ctx, &wanted, &choice.verdicts);
     let choice = ZoneChoice {
@@ -225,6 +242,34 @@ async fn choose_zone(
     };
     cloud.store.keep_zone_choice(choice).await?;
     Err(error)
+}
+
+/// The zone that was named, or the one in which the instances of a group are that are to be near each other.
+async fn of_group(
+    cloud: &Cloud,
+    named: Option<String>,
+    group: Option<&PlacementGroup>,
+) -> Result<Option<String>, Ec2Error> {
+    let Some(group) = group.filter(|group| group.strategy == Strategy::Cluster) else { return Ok(named) };
+    match (cloud.store.placement_group_zone(group.id.clone()).await?, named) {
+        (Some(zone), Some(other)) if zone != other => {
+            let text = format!("The instances of the placement group are in zone {zone}: name that zone, or none");
+            Err(Ec2Error::new(Code::InvalidParameterCombination, text))
+        }
+        (zone, named) => Ok(zone.or(named)),
+    }
+}
+
+/// The placement group that is asked for, by name or id.
+async fn placement_group(
+    cloud: &Cloud,
+    caller: &Caller,
+    request: &RunInstances,
+) -> Result<Option<PlacementGroup>, Ec2Error> {
+    let Some(asked) = &request.placement_group else { return Ok(None) };
+    let groups = cloud.store.placement_groups(caller.account.clone()).await?;
+    let found = groups.into_iter().find(|group| group.name == *asked || group.id == *asked);
+    found.map(Some).ok_or_else(|| Ec2Error::no_placement_group(asked))
 }
 
 /// That no zone will do, and why none.
@@ -271,6 +316,7 @@ fn fingerprint(request: &RunInstances) -> String {
         user_data,
         instance_type,
         availability_zone,
+        placement_group,
         kernel_id,
         ramdisk_id,
         client_token: _,
@@ -285,7 +331,10 @@ fn fingerprint(request: &RunInstances) -> String {
     let rest =
         write!(text, " {user_data:?} {instance_type:?} {availability_zone:?} {kernel_id:?} {ramdisk_id:?} {tags:?}");
     rest.expect("writing to a String cannot fail");
-    let set = write!(text, " {disable_api_termination} {disable_api_stop} {shutdown_behavior:?} {monitored}");
+    let set = write!(
+        text,
+        " {disable_api_termination} {disable_api_stop} {shutdown_behavior:?} {monitored} {placement_group:?}"
+    );
     set.expect("writing to a String cannot fail");
     digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }

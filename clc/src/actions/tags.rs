@@ -53,7 +53,8 @@ fn canonical(mut resources: Vec<Resource>) -> Vec<Resource> {
             ResourceType::KeyPair
             | ResourceType::SecurityGroup
             | ResourceType::SecurityGroupRule
-            | ResourceType::ElasticIp => resource.id.make_ascii_lowercase(),
+            | ResourceType::ElasticIp
+            | ResourceType::PlacementGroup => resource.id.make_ascii_lowercase(),
         }
     }
     resources
@@ -68,6 +69,7 @@ fn refused(reason: Untaggable) -> Ec2Error {
             ResourceType::SecurityGroup => Ec2Error::no_group(&id),
             ResourceType::SecurityGroupRule => Ec2Error::no_rule(&id),
             ResourceType::ElasticIp => Ec2Error::no_allocation(&id),
+            ResourceType::PlacementGroup => Ec2Error::no_placement_group(&id),
         },
         Untaggable::Foreign(Resource { kind, id }) => {
             let text = format!("The {} '{id}' belongs to another account, which alone may tag it", kind.name());

@@ -129,10 +129,6 @@ absent! {
         "availability-zone", "duration", "fixed-price", "instance-type", "marketplace", "product-description",
         "reserved-instances-offering-id", "scope", "usage-price",
     ];
-    /// Rules of who is placed beside whom.
-    DescribePlacementGroups("placementGroupSet", soap: true, ids: ["GroupName" => InvalidPlacementGroupUnknown, "GroupId" => InvalidPlacementGroupUnknown]) by [
-        "group-arn", "group-name", "spread-level", "state", "strategy",
-    ];
     /// Windows instances on their way to become images.
     DescribeBundleTasks("bundleInstanceTasksSet", soap: true, ids: ["BundleId" => InvalidBundleIdNotFound]) by [
         "bundle-id", "error-code", "error-message", "instance-id", "progress", "s3-bucket", "s3-prefix",

@@ -119,6 +119,8 @@ pub struct Instance {
     pub launch_time: Timestamp,
     /// The cluster's name.
     pub availability_zone: String,
+    /// Name of its placement group.
+    pub placement_group: Option<String>,
     pub kernel_id: Option<String>,
     pub ramdisk_id: Option<String>,
     pub private_ip_address: Option<String>,
@@ -165,7 +167,7 @@ impl Instance {
         w.element("placement", |w| {
             w.text("availabilityZone", &self.availability_zone);
             w.query_only(|w| {
-                w.text("groupName", "");
+                w.text("groupName", self.placement_group.as_deref().unwrap_or_default());
                 w.text("tenancy", "default");
             });
         });

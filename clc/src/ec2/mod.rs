@@ -19,6 +19,7 @@ pub mod keys;
 pub mod monitoring;
 pub mod offerings;
 pub mod page;
+pub mod placement_groups;
 pub mod run;
 #[cfg(test)]
 pub mod samples;

@@ -34,6 +34,8 @@ pub struct RunInstances {
     pub instance_type: String,
     /// The zone; any if the client does not say, or says 2.0.1's `default`.
     pub availability_zone: Option<String>,
+    /// Name or id of a placement group.
+    pub placement_group: Option<String>,
     pub kernel_id: Option<String>,
     pub ramdisk_id: Option<String>,
     /// Same token and same request: same reservation.
@@ -71,6 +73,7 @@ impl Action for RunInstances {
             user_data: user_data(params)?,
             instance_type: params.text("InstanceType").unwrap_or_else(|| "m1.small".to_string()),
             availability_zone: zone(params),
+            placement_group: params.text("Placement.GroupName").or_else(|| params.text("Placement.GroupId")),
             kernel_id: ids::optional_image_id(params, "KernelId")?,
             ramdisk_id: ids::optional_image_id(params, "RamdiskId")?,
             client_token: client_token(params)?,

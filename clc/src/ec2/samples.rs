@@ -13,6 +13,7 @@ use super::images::*;
 use super::instances::*;
 use super::keys::*;
 use super::monitoring::*;
+use super::placement_groups::*;
 use super::run::{RunInstances, RunInstancesResponse};
 use super::security_groups::*;
 use super::security_rules::*;
@@ -56,6 +57,7 @@ fn instance(full: bool) -> Instance {
         cores: 1,
         launch_time: noon(),
         availability_zone: "cluster1".into(),
+        placement_group: only("web"),
         kernel_id: only("eki-22222222"),
         ramdisk_id: only("eri-33333333"),
         private_ip_address: only("10.0.0.5"),
@@ -131,7 +133,10 @@ sampled! {
     DescribeReservedInstances => none::<DescribeReservedInstances>(), none::<DescribeReservedInstances>();
     DescribeReservedInstancesOfferings =>
         none::<DescribeReservedInstancesOfferings>(), none::<DescribeReservedInstancesOfferings>();
-    DescribePlacementGroups => none::<DescribePlacementGroups>(), none::<DescribePlacementGroups>();
+    CreatePlacementGroup => CreatePlacementGroupResponse(placement_group()), CreatePlacementGroupResponse(placement_group());
+    DeletePlacementGroup => Done, Done;
+    DescribePlacementGroups => DescribePlacementGroupsResponse(vec![placement_group()]),
+        DescribePlacementGroupsResponse(Vec::new());
     DescribeBundleTasks => none::<DescribeBundleTasks>(), none::<DescribeBundleTasks>();
     DeregisterImage => Done, Done;
     ModifyImageAttribute => Done, Done;
@@ -274,6 +279,15 @@ fn address(full: bool) -> Address {
         domain: Domain::Vpc,
         association: Some(association).filter(|_| full),
         tags: if full { vec![Tag { key: "Name".into(), value: NASTY.into() }] } else { Vec::new() },
+    }
+}
+
+fn placement_group() -> PlacementGroup {
+    PlacementGroup {
+        group_id: "pg-00000001".into(),
+        group_name: "web".into(),
+        strategy: Strategy::Spread,
+        tags: vec![Tag { key: "Name".into(), value: NASTY.into() }],
     }
 }
 

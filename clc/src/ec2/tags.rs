@@ -126,12 +126,20 @@ pub enum ResourceType {
     SecurityGroup,
     SecurityGroupRule,
     ElasticIp,
+    PlacementGroup,
 }
 
 impl ResourceType {
     /// Every one.
-    pub const ALL: [Self; 6] =
-        [Self::Instance, Self::Image, Self::KeyPair, Self::SecurityGroup, Self::SecurityGroupRule, Self::ElasticIp];
+    pub const ALL: [Self; 7] = [
+        Self::Instance,
+        Self::Image,
+        Self::KeyPair,
+        Self::SecurityGroup,
+        Self::SecurityGroupRule,
+        Self::ElasticIp,
+        Self::PlacementGroup,
+    ];
 
     /// EC2's name of it.
     pub fn name(self) -> &'static str {
@@ -142,6 +150,7 @@ impl ResourceType {
             Self::SecurityGroup => "security-group",
             Self::SecurityGroupRule => "security-group-rule",
             Self::ElasticIp => "elastic-ip",
+            Self::PlacementGroup => "placement-group",
         }
     }
 
@@ -154,6 +163,7 @@ impl ResourceType {
             Self::SecurityGroup => &["sg-"],
             Self::SecurityGroupRule => &["sgr-"],
             Self::ElasticIp => &["eipalloc-"],
+            Self::PlacementGroup => &["pg-"],
         }
     }
 

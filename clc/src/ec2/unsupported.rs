@@ -32,8 +32,6 @@ fn refuse_named(params: &Params) -> Result<(), Ec2Error> {
         (interface("NetworkInterfaceId"), Code::InvalidNetworkInterfaceIdNotFound, "network interface ID"),
         (given("LaunchTemplate.LaunchTemplateId"), Code::InvalidLaunchTemplateIdNotFound, "launch template ID"),
         (given("LaunchTemplate.LaunchTemplateName"), Code::InvalidLaunchTemplateNameNotFound, "launch template"),
-        (given("Placement.GroupName"), Code::InvalidPlacementGroupUnknown, "placement group"),
-        (given("Placement.GroupId"), Code::InvalidPlacementGroupUnknown, "placement group ID"),
     ] {
         if let Some(value) = value {
             let text = format!("The {what} '{}' does not exist: this cloud has none; leave it out", shown(&value));
@@ -208,7 +206,6 @@ mod tests {
             ("IamInstanceProfile.Name", "web", Code::InvalidParameterValue),
             ("LaunchTemplate.LaunchTemplateId", "lt-1", Code::InvalidLaunchTemplateIdNotFound),
             ("LaunchTemplate.LaunchTemplateName", "web", Code::InvalidLaunchTemplateNameNotFound),
-            ("Placement.GroupName", "tight", Code::InvalidPlacementGroupUnknown),
             ("Placement.Tenancy", "dedicated", Code::Unsupported),
             ("Placement.Tenancy", "shared", Code::InvalidParameterValue),
             ("InstanceMarketOptions.MarketType", "spot", Code::Unsupported),

@@ -65,6 +65,7 @@ pub(super) fn repeatable(action: &str) -> bool {
         "CreateKeyPair",
         "ImportKeyPair",
         "CreateSecurityGroup",
+        "CreatePlacementGroup",
         "CreateTags",
         "RegisterImage",
         "RegisterCluster",

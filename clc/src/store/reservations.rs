@@ -5,6 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 
 use super::history::{Deed, Goal, begin};
 use super::instances::{Attributes, Instance, by_id, insert_instance, instances_of};
+use super::placement_groups::{PlacementGroup, placement_group};
 use super::quotas::{Excess, Quantity, excess};
 use super::security_groups::{groups_of_reservation, join_groups};
 use super::tags::add_tags;
@@ -52,6 +53,8 @@ pub struct Reservation {
     pub public_key: String,
     /// Its security groups; those that were deleted after its end are no more.
     pub groups: Vec<Group>,
+    /// Its placement group; `None` too for one that was deleted after its end.
+    pub placement_group: Option<PlacementGroup>,
     /// As the client gave it, decoded.
     pub user_data: Vec<u8>,
     /// The client's token.
@@ -94,6 +97,8 @@ pub enum Reserved {
     ClusterGone,
     /// The security group was deleted meanwhile.
     GroupGone(Group),
+    /// The placement group was deleted meanwhile.
+    PlacementGroupGone(String),
     /// It would be more than its owner may have.
     TooMuch(Excess),
 }
@@ -131,6 +136,7 @@ impl Reservation {
             key_name: row.get("key_name")?,
             public_key: row.get("public_key")?,
             groups: Vec::new(),
+            placement_group: None,
             user_data: row.get("user_data")?,
             client_token: row.get("client_token")?,
             created: row.get("created")?,
@@ -174,6 +180,11 @@ impl Store {
                 if !there("SELECT 1 FROM security_groups WHERE group_id = ?1", &group.id)? {
                     return Ok(Reserved::GroupGone(group.clone()));
                 }
+            }
+            if let Some(group) = &reservation.placement_group
+                && placement_group(tx, &group.id)?.is_none()
+            {
+                return Ok(Reserved::PlacementGroupGone(group.name.clone()));
             }
             let count = u32::try_from(launch.instance_ids.len()).unwrap_or(u32::MAX);
             let asked = [
@@ -308,8 +319,13 @@ pub(super) fn forget_instances(tx: &Connection, condition: &str, value: &dyn ToS
 
 pub(super) fn reservation(tx: &Connection, id: &str) -> Result<Option<Reservation>, StoreError> {
     let mut select = tx.prepare_cached("SELECT * FROM reservations WHERE reservation_id = ?1")?;
-    let Some(mut reservation) = select.query_row([id], Reservation::of).optional()? else { return Ok(None) };
+    let read = |row: &Row<'_>| Ok((Reservation::of(row)?, row.get("placement_group")?));
+    let found: Option<(Reservation, Option<String>)> = select.query_row([id], read).optional()?;
+    let Some((mut reservation, group)) = found else { return Ok(None) };
     reservation.groups = groups_of_reservation(tx, id)?;
+    if let Some(group) = group {
+        reservation.placement_group = placement_group(tx, &group)?;
+    }
     Ok(Some(reservation))
 }
 
@@ -327,8 +343,9 @@ fn insert_reservation(tx: &Connection, r: &Reservation) -> Result<(), StoreError
     tx.prepare_cached(
         "INSERT INTO reservations (reservation_id, owner, cluster, request_id, min_count, image_id, image_url, kernel_id,
              kernel_url, ramdisk_id, ramdisk_url, architecture, root_device_name, type_name, memory_mb, cores, disk_gb,
-             key_name, public_key, user_data, client_token, created)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)",
+             key_name, public_key, user_data, client_token, created, placement_group)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+             ?23)",
     )?
     .execute(params![
         r.id,
@@ -353,6 +370,7 @@ fn insert_reservation(tx: &Connection, r: &Reservation) -> Result<(), StoreError
         r.user_data,
         r.client_token,
         r.created,
+        r.placement_group.as_ref().map(|group| &group.id),
     ])?;
     Ok(())
 }

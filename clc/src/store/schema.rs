@@ -22,6 +22,7 @@ const MIGRATIONS: &[&str] = &[
     ADDRESSES,
     HISTORY,
     ZONE_CHOICES,
+    PLACEMENT_GROUPS,
 ];
 
 const FIRST: &str = "
@@ -409,6 +410,20 @@ CREATE TABLE zone_verdicts (
     PRIMARY KEY (request_id, attempt, zone),
     FOREIGN KEY (request_id, attempt) REFERENCES zone_choices (request_id, attempt) ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+";
+
+/// A reservation's group is no reference: the group may be deleted when its instances have ended.
+const PLACEMENT_GROUPS: &str = "
+CREATE TABLE placement_groups (
+    group_id TEXT PRIMARY KEY,
+    owner    TEXT NOT NULL REFERENCES accounts (account_id),
+    name     TEXT NOT NULL,
+    strategy TEXT NOT NULL CHECK (strategy IN ('cluster', 'spread')),
+    created  INTEGER NOT NULL,
+    UNIQUE (owner, name)
+) STRICT, WITHOUT ROWID;
+ALTER TABLE reservations ADD COLUMN placement_group TEXT;
+CREATE INDEX reservations_by_placement_group ON reservations (placement_group) WHERE placement_group IS NOT NULL;
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -17,7 +17,8 @@ const RESOURCES: &str = "
     UNION ALL SELECT group_id, 'security-group', owner, 0, NULL FROM security_groups
     UNION ALL SELECT rule_id, 'security-group-rule', owner, 0, NULL
         FROM security_group_rules JOIN security_groups USING (group_id)
-    UNION ALL SELECT allocation_id, 'elastic-ip', owner, 0, NULL FROM addresses";
+    UNION ALL SELECT allocation_id, 'elastic-ip', owner, 0, NULL FROM addresses
+    UNION ALL SELECT group_id, 'placement-group', owner, 0, NULL FROM placement_groups";
 
 /// Why no label was hung on, or taken from, anything.
 #[derive(Clone, Debug, PartialEq, Eq)]

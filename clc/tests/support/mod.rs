@@ -25,8 +25,9 @@ use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
     ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeInventory,
     DescribeInventoryResponse, DescribeLogs, DescribeLogsResponse, DescribePlacements, DescribePlacementsResponse,
-    DescribeTrace, DescribeTraceResponse, InstanceResult, Inventory, InventoryInstance, LogLine, PlanInstances,
-    PlanInstancesResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances, StopInstancesResponse,
+    DescribeTrace, DescribeTraceResponse, InstanceResult, Inventory, InventoryInstance, JoinPlacementGroup,
+    JoinPlacementGroupResponse, LogLine, PlanInstances, PlanInstancesResponse, Size, Span, StartInstances,
+    StartInstancesResponse, StopInstances, StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -60,6 +61,8 @@ pub struct Cc {
     pub plan: Mutex<Option<PlanInstancesResponse>>,
     /// What it tells of its decisions; none: it knows no such operation.
     pub story: Mutex<Option<DescribePlacementsResponse>>,
+    /// The placement group that each instance joined; none: it knows no such operation.
+    pub groups: Mutex<Option<BTreeMap<String, String>>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -80,6 +83,7 @@ impl Cc {
             assigned: Mutex::new(None),
             plan: Mutex::new(None),
             story: Mutex::new(None),
+            groups: Mutex::new(None),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -247,6 +251,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
         "DescribeInventory",
     ]);
     operations.extend(cc.plan.lock().unwrap().iter().map(|_| "PlanInstances".to_string()));
+    operations.extend(cc.groups.lock().unwrap().iter().map(|_| "JoinPlacementGroup".to_string()));
     operations.extend(cc.story.lock().unwrap().iter().map(|_| "DescribePlacements".to_string()));
     let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
     let reason = |id: &str, state: &str| match reasons.get(id) {
@@ -335,6 +340,12 @@ async fn plan_instances(cc: Arc<Cc>, _: Context, _: PlanInstances) -> Handled<Pl
     Ok(cc.plan.lock().unwrap().clone().unwrap())
 }
 
+async fn join_placement_group(cc: Arc<Cc>, _: Context, ask: JoinPlacementGroup) -> Handled<JoinPlacementGroupResponse> {
+    let mut groups = cc.groups.lock().unwrap();
+    groups.as_mut().unwrap().extend(ask.instance_ids.into_iter().map(|id| (id, ask.strategy.clone())));
+    Ok(JoinPlacementGroupResponse::default())
+}
+
 async fn describe_placements(cc: Arc<Cc>, _: Context, _: DescribePlacements) -> Handled<DescribePlacementsResponse> {
     Ok(cc.story.lock().unwrap().clone().unwrap())
 }
@@ -386,6 +397,7 @@ impl Wire {
             .on(unassign_address)
             .on(plan_instances)
             .on(describe_placements)
+            .on(join_placement_group)
             .on(describe_trace)
             .on(describe_logs)
             .on(describe_inventory);

@@ -61,7 +61,7 @@ impl Lab {
         for (name, bytes) in [("root", 1 << 20), ("kernel", 2000), ("ramdisk", 1000)] {
             std::fs::write(dir.path().join("images").join(name), vec![7u8; bytes]).unwrap();
         }
-        let limits = GivenLimits { memory_mb: Some(1000), cores: Some(8), disk_gb: Some(10) };
+        let limits = GivenLimits { memory_mb: Some(1000), cores: Some(8), disk_gb: Some(10), ..GivenLimits::default() };
         Self {
             dir,
             hypervisor: Scripted::default(),

@@ -77,7 +77,12 @@ fn parts(directory: &Path, recorder: Arc<Recorder>) -> Result<Parts> {
         images: ImageStore::new(&state_dir.join("cache"), 1 << 30, allow)?,
         state_dir,
         bridge: None,
-        limits: GivenLimits { memory_mb: Some(100_000_000), cores: Some(100_000), disk_gb: Some(100_000_000) },
+        limits: GivenLimits {
+            memory_mb: Some(100_000_000),
+            cores: Some(100_000),
+            disk_gb: Some(100_000_000),
+            ..GivenLimits::default()
+        },
         power_down: Vec::new(),
         times: Times::default(),
         recorder,

@@ -123,8 +123,12 @@ impl Site {
         let (site, name, hypervisor) = (self.clone(), name.to_string(), hypervisor.clone());
         Box::pin(async move {
             let recorder = Arc::new(Recorder::new(format!("nc:{name}")));
-            let limits =
-                GivenLimits { memory_mb: Some(site.room * 128), cores: Some(site.room), disk_gb: Some(site.room * 10) };
+            let limits = GivenLimits {
+                memory_mb: Some(site.room * 128),
+                cores: Some(site.room),
+                disk_gb: Some(site.room * 10),
+                ..GivenLimits::default()
+            };
             let parts = Parts {
                 id: Uuid::from_u128(name.bytes().fold(0, |number, byte| number << 8 | u128::from(byte))),
                 state_dir: site.path(&name),

@@ -32,6 +32,7 @@ operations! {
     DeregisterNode => DeregisterNodeResponse "DeregisterNode",
     DescribePlacements => DescribePlacementsResponse "DescribePlacements",
     PlanInstances => PlanInstancesResponse "PlanInstances",
+    JoinPlacementGroup => JoinPlacementGroupResponse "JoinPlacementGroup",
     DescribeTrace => DescribeTraceResponse "DescribeTrace",
     DescribeLogs => DescribeLogsResponse "DescribeLogs",
     DescribeInventory => DescribeInventoryResponse "DescribeInventory",

@@ -8,7 +8,7 @@ use crate::marshal::DateTime;
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "placementCountType")]
 pub struct PlacementCount {
-    /// `down`, `silent`, `tried`, `memory`, `disk`, `cores`.
+    /// `down`, `silent`, `tried`, `memory`, `disk`, `cores`, `group`.
     #[yaserde(prefix = "n")]
     pub filter: String,
     /// How many nodes.
@@ -24,7 +24,7 @@ pub struct PlacementCount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "placementWeightType")]
 pub struct PlacementWeight {
-    /// `failures`, `builds`, `policy`, `memory`, `cores`.
+    /// `failures`, `builds`, `group`, `policy`, `memory`, `cores`.
     #[yaserde(prefix = "n")]
     pub name: String,
     /// More is better.
@@ -167,6 +167,12 @@ pub struct PlanInstances {
     /// Keep the decisions under the request's id, for DescribePlacements.
     #[yaserde(prefix = "n")]
     pub keep: bool,
+    /// The placement group that they are to be in.
+    #[yaserde(prefix = "n", rename = "groupId")]
+    pub group_id: Option<String>,
+    /// What that wants: `cluster` or `spread`.
+    #[yaserde(prefix = "n")]
+    pub strategy: Option<String>,
 }
 
 /// Answer to [`PlanInstances`].
@@ -197,4 +203,50 @@ pub struct PlanInstancesResponse {
     /// The decisions.
     #[yaserde(prefix = "n")]
     pub placements: Vec<Placement>,
+}
+
+/// Says that instances, launched or still to be launched, are in a placement group; said again, it changes
+/// nothing. `JoinPlacementGroup` of `ironbark.wsdl`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "JoinPlacementGroup")]
+pub struct JoinPlacementGroup {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
+    /// The group's id, one in the whole cloud.
+    #[yaserde(prefix = "n", rename = "groupId")]
+    pub group_id: String,
+    /// `cluster` or `spread`.
+    #[yaserde(prefix = "n")]
+    pub strategy: String,
+    /// Which instances.
+    #[yaserde(prefix = "n", rename = "instanceIds")]
+    pub instance_ids: Vec<String>,
+}
+
+/// Answer to [`JoinPlacementGroup`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "JoinPlacementGroupResponse")]
+pub struct JoinPlacementGroupResponse {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
 }

@@ -102,6 +102,7 @@ pub fn table() -> Vec<Entry> {
             DeregisterNode DeregisterNodeResponse,
             DescribePlacements DescribePlacementsResponse,
             PlanInstances PlanInstancesResponse,
+            JoinPlacementGroup JoinPlacementGroupResponse,
             DescribeTrace DescribeTraceResponse,
             DescribeLogs DescribeLogsResponse,
             DescribeInventory DescribeInventoryResponse,

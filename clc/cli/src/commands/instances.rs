@@ -37,6 +37,9 @@ pub struct Run {
     /// Availability zone.
     #[arg(short = 'z', long)]
     availability_zone: Option<String>,
+    /// Placement group, by name or id.
+    #[arg(long, value_name = "GROUP")]
+    placement_group: Option<String>,
     /// Kernel, instead of the image's own.
     #[arg(long)]
     kernel: Option<String>,
@@ -82,6 +85,7 @@ impl Run {
         parameters.extend(numbered("SecurityGroupId", group_ids));
         parameters.extend(optional("UserData", user_data));
         parameters.extend(optional("Placement.AvailabilityZone", self.availability_zone));
+        parameters.extend(optional("Placement.GroupName", self.placement_group));
         parameters.extend(optional("KernelId", self.kernel));
         parameters.extend(optional("RamdiskId", self.ramdisk));
         parameters.extend(optional("InstanceInitiatedShutdownBehavior", self.instance_initiated_shutdown_behavior));

@@ -13,6 +13,7 @@ mod instances;
 mod keys;
 mod logs;
 mod password;
+mod placement_groups;
 mod schedule;
 mod status;
 mod tags;
@@ -104,6 +105,12 @@ pub enum Command {
     Authorize(groups::Rule),
     /// Take a rule from a security group.
     Revoke(groups::Rule),
+    /// Make a placement group.
+    CreatePlacementGroup(placement_groups::Create),
+    /// Delete a placement group without instances.
+    DeletePlacementGroup(placement_groups::Delete),
+    /// Show placement groups.
+    DescribePlacementGroups(placement_groups::Describe),
     /// Take an elastic address.
     AllocateAddress(addresses::Allocate),
     /// Give an elastic address back.
@@ -207,6 +214,9 @@ pub async fn run(command: Command, settings: &Settings, form: Form) -> Result<()
         Command::DescribeSecurityGroupRules(describe) => describe.call()?,
         Command::Authorize(rule) => return rule.authorize()?.run(settings, form).await,
         Command::Revoke(rule) => return rule.revoke()?.run(settings, form).await,
+        Command::CreatePlacementGroup(create) => create.call(),
+        Command::DeletePlacementGroup(delete) => delete.call(),
+        Command::DescribePlacementGroups(describe) => describe.call()?,
         Command::AllocateAddress(allocate) => allocate.call(),
         Command::ReleaseAddress(release) => return release.deed().run(settings, form).await,
         Command::AssociateAddress(associate) => return associate.deed().run(settings, form).await,

@@ -79,6 +79,8 @@ async fn answers() -> Vec<(String, String)> {
     write::<DescribeSpotInstanceRequests>(&mut all).await;
     write::<DescribeReservedInstances>(&mut all).await;
     write::<DescribeReservedInstancesOfferings>(&mut all).await;
+    write::<CreatePlacementGroup>(&mut all).await;
+    write::<DeletePlacementGroup>(&mut all).await;
     write::<DescribePlacementGroups>(&mut all).await;
     write::<DescribeBundleTasks>(&mut all).await;
     write::<RegisterImage>(&mut all).await;

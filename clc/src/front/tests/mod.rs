@@ -32,6 +32,7 @@ use crate::ec2::images::{DeregisterImage, DescribeImages, RegisterImage};
 use crate::ec2::instances::{DescribeInstances, RebootInstances, StartInstances, StopInstances, TerminateInstances};
 use crate::ec2::keys::{CreateKeyPair, DeleteKeyPair, DescribeKeyPairs, ImportKeyPair};
 use crate::ec2::monitoring::{MonitorInstances, UnmonitorInstances};
+use crate::ec2::placement_groups::{CreatePlacementGroup, DeletePlacementGroup, DescribePlacementGroups};
 use crate::ec2::run::RunInstances;
 use crate::ec2::samples::Sampled;
 use crate::ec2::security_groups::{CreateSecurityGroup, DeleteSecurityGroup, DescribeSecurityGroups};
@@ -117,6 +118,8 @@ fn actions() -> Actions<Cloud> {
         .on(sample::<DescribeSpotInstanceRequests>)
         .on(sample::<DescribeReservedInstances>)
         .on(sample::<DescribeReservedInstancesOfferings>)
+        .on(sample::<CreatePlacementGroup>)
+        .on(sample::<DeletePlacementGroup>)
         .on(sample::<DescribePlacementGroups>)
         .on(sample::<DescribeBundleTasks>)
         .on(sample::<RegisterImage>)

@@ -126,6 +126,7 @@ fn reservation(number: usize, owner: &str, created: i64) -> Reservation {
         key_name: None,
         public_key: String::new(),
         groups: Vec::new(),
+        placement_group: None,
         user_data: Vec::new(),
         client_token: None,
         created,
