@@ -1,7 +1,7 @@
-//! Launching instances: have all of them placed, send each to its node, try another node when one
-//! certainly did not take it, and undo everything when fewer than the minimum were taken. A launch
-//! whose fate is not known is never sent to a second node: it is sent to the first again, when the
-//! order comes again and by `refresh` when the node does not list it, and the first one's reports decide.
+//! Launching instances: have all of them placed (`placing`), have each sent to its node (`sending`), try another
+//! node when one certainly did not take it, and undo everything when fewer than the minimum were taken. A launch
+//! whose fate is not known is never sent to a second node: it is sent to the first again, when the order comes again
+//! and by `refresh` when the node does not list it, and the first one's reports decide.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,7 +15,8 @@ use crate::cluster::placements::Outcome;
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
 use crate::placing::{self, Order};
-use crate::{budget, convert, fan, nodes};
+use crate::sending::{self, Sent};
+use crate::{budget, fan, nodes};
 
 /// How many nodes are tried for one instance (operations-spec.md C-4: max_attempts).
 const MAX_ATTEMPTS: usize = 3;
@@ -42,7 +43,7 @@ pub async fn run(cluster: &Arc<Cluster>, ctx: &Context, order: Order) -> Result<
         let (cluster, ctx, order) = (cluster.clone(), ctx.clone(), order.clone());
         async move {
             if let Some((_, spec)) = order.wished.iter().find(|(wished, _)| *wished == id) {
-                send_again(&cluster, &ctx, &id, spec, &node).await;
+                sending::send_again(&cluster, &ctx, &id, spec, &node).await;
             }
         }
     })
@@ -79,50 +80,17 @@ async fn launch(cluster: &Cluster, ctx: &Context, order: &Order, id: &InstanceId
     let mut tried = BTreeSet::new();
     let mut said = Said::default();
     loop {
-        let request = convert::run_instance(id, spec);
         let allowance = budget::share(ctx.remaining(), MAX_ATTEMPTS - tried.len());
-        let error = match nodes::tell(cluster, ctx, &node, request, allowance).await {
-            Ok(answer) => {
-                accepted(cluster, id, &node, &answer).await;
-                return Fate::Kept;
-            }
-            Err(error) => error,
+        let error = match sending::send(cluster, ctx, id, spec, &node, allowance).await {
+            Sent::Kept => return Fate::Kept,
+            Sent::NotTaken(error) => error,
         };
-        if !certainly_not_taken(&error) {
-            doubtful(cluster, id, &node, &error).await;
-            return Fate::Kept;
-        }
         said.push(&error);
         tried.insert(node.clone());
         match another(cluster, ctx, id, spec, &tried, &error).await {
             Ok(next) => node = next,
             Err(why) => return Fate::Refused(format!("{said}; {why}")),
         }
-    }
-}
-
-/// Sends a launch once more to the node that may have it already: a node takes the same launch
-/// once, however often it comes. Nothing but an acceptance changes what is believed, since a
-/// refusal now says nothing about the first sending.
-pub async fn send_again(cluster: &Cluster, ctx: &Context, id: &InstanceId, spec: &Spec, node: &NodeName) {
-    let request = convert::run_instance(id, spec);
-    match nodes::tell(cluster, ctx, node, request, budget::share(ctx.remaining(), 1)).await {
-        Ok(answer) => accepted(cluster, id, node, &answer).await,
-        // It may be on its way a second time: the doubt begins anew.
-        Err(error) if !certainly_not_taken(&error) => doubtful(cluster, id, node, &error).await,
-        Err(error) => {
-            let said = nodes::sentence(node, &error);
-            tracing::info!(event = "cc.launch.not-taken", req = %ctx.request, instance = %id, "{said}");
-        }
-    }
-}
-
-/// True if this failure proves that the node did not take the launch. A fault does not: it may be
-/// our own finding about an answer that we could not read.
-fn certainly_not_taken(error: &CallError) -> bool {
-    match error {
-        CallError::Declined { .. } | CallError::Unreachable { .. } => true,
-        CallError::Fault { .. } | CallError::TimedOut { .. } => false,
     }
 }
 
@@ -190,32 +158,6 @@ async fn another(
     };
     span.finish(next.as_ref().map_or_else(Clone::clone, ToString::to_string));
     next
-}
-
-async fn accepted(cluster: &Cluster, id: &InstanceId, node: &NodeName, answer: &nc::RunInstanceResponse) {
-    let launched = answer.instance.as_ref().and_then(|instance| instance.launch_time).map(|time| time.timestamp());
-    let change = cluster.change(|beliefs, now| {
-        beliefs.accepted(id, launched, now);
-        beliefs.placements.ended(id, Outcome::Taken);
-    });
-    if let Err(error) = change.await {
-        // On disk it is a launch under way, which the node's reports settle after a restart.
-        tracing::error!(event = "cc.record.unsaved", instance = %id, node = %node, %error, "accepted, but that cannot be recorded");
-    }
-    cluster.kick(node);
-}
-
-async fn doubtful(cluster: &Cluster, id: &InstanceId, node: &NodeName, error: &CallError) {
-    let said = nodes::sentence(node, error);
-    tracing::warn!(instance = %id, node = %node, event = "cc.launch.doubtful", "{said}; its reports will tell");
-    let change = cluster.change(|beliefs, now| {
-        beliefs.doubtful(id, said, now);
-        beliefs.placements.ended(id, Outcome::Unanswered(nodes::words(error)));
-    });
-    if let Err(error) = change.await {
-        tracing::error!(event = "cc.record.unsaved", instance = %id, node = %node, %error, "doubtful, but that cannot be recorded");
-    }
-    cluster.kick(node);
 }
 
 /// Undoes launches: they are marked first, so that even one that shows up much later is

@@ -19,7 +19,7 @@ use crate::cluster::overdue;
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
-use crate::{budget, convert, fan, launch, network};
+use crate::{budget, convert, fan, network, sending};
 
 /// How long the first answers of all nodes are waited for at start.
 const FIRST_ROUND: Duration = Duration::from_secs(6);
@@ -241,7 +241,7 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
     for (id, spec) in doubtful {
         let of = of_launch(ctx, &spec);
         tracing::info!(event = "cc.launch.again", req = %of.request, cause = %ctx.request, instance = %id, node = %link.name);
-        launch::send_again(cluster, &of, &id, &spec, &link.name).await;
+        sending::send_again(cluster, &of, &id, &spec, &link.name).await;
     }
 }
 

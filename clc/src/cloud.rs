@@ -11,11 +11,11 @@ use tokio::sync::Notify;
 
 use crate::clusters::{Clusters, Connect};
 use crate::front::Caller;
-use crate::launch::Tries;
+use crate::launch::tries::Tries;
 use crate::pool::Pool;
-use crate::refresh::Watch;
+use crate::refresh::watch::Watch;
 use crate::store::{Deed, Store, StoreError};
-use crate::upkeep::RequestLog;
+use crate::upkeep::request_log::RequestLog;
 
 /// The tier's name in traces.
 pub const TIER: &str = "clc";

@@ -14,7 +14,7 @@ use ssh_key::public::{Ed25519PublicKey, KeyData, RsaPublicKey};
 use ssh_key::{LineEnding, PrivateKey, PublicKey};
 use thiserror::Error;
 
-use crate::ec2::keys::KeyType;
+use crate::ec2::keys::{KeyType, RFC4716_BEGIN};
 use crate::store::AccessKey;
 
 /// Why a credential cannot be made or read.
@@ -123,8 +123,7 @@ pub fn import_key(text: &str) -> Result<ImportedKey, CredentialError> {
     Ok(ImportedKey { key_type, public_key: key.to_openssh()?, fingerprint: pairs(&md5::Md5::digest(der)) })
 }
 
-/// What a public key in the form of RFC 4716 begins with.
-pub const RFC4716_BEGIN: &str = "---- BEGIN SSH2 PUBLIC KEY ----";
+/// What a public key in the form of RFC 4716 ends with.
 const RFC4716_END: &str = "---- END SSH2 PUBLIC KEY ----";
 
 /// The key in that form (RFC 4716, section 3): headers, which a backslash at the end of a line

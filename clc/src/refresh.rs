@@ -4,62 +4,26 @@
 //! A cluster that comes back never causes anything to be taken down that the records do not say has ended: an
 //! instance it reports that is not in them is logged and left alone.
 
+pub(crate) mod watch;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironbark_wsdl::context::SYSTEM_USER;
 use ironbark_wsdl::ironbark::{ClusterInstance, DescribeCluster, DescribeClusterResponse};
 use ironbark_wsdl::{CallError, Context, Moment, Recorder, cc};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::task::JoinSet;
 
 use crate::causes::with_causes;
 use crate::cloud::{Cloud, TIER};
 use crate::clusters::{Known, tell};
 use crate::convert;
-
-use crate::lifecycle::Absence;
-use crate::store::{Instance, Learnt, Report, Reported, StoreError};
+use crate::store::{Learnt, Report, Reported, StoreError};
 
 /// Longest wait for one answer of a poll.
 const BUDGET: Duration = Duration::from_secs(20);
-/// Missing from every list for so long, an instance is lost, unless its node is just not heard.
-const LOST_AFTER: SignedDuration = SignedDuration::from_secs(60);
-/// The same of a cluster that does not tell about its nodes: 2.0.1's own patience.
-const LOST_AFTER_2_0_1: SignedDuration = SignedDuration::from_mins(10);
-
-/// What is remembered of each cluster from poll to poll. Lost in a restart, which only makes us
-/// more patient.
-#[derive(Debug, Default)]
-pub(crate) struct Watch(Mutex<BTreeMap<String, Memory>>);
-
-#[derive(Debug, Default)]
-struct Memory {
-    /// When the cluster accepted each termination.
-    terminated: BTreeMap<String, Timestamp>,
-    /// Since when each instance has been missing.
-    missing: BTreeMap<String, Timestamp>,
-    /// Instances it reported that are none of ours, so that each is logged once.
-    strangers: BTreeSet<String>,
-}
-
-impl Watch {
-    /// A cluster has accepted terminations.
-    pub(crate) fn terminate_accepted(&self, cluster: &str, ids: &[String], now: Timestamp) {
-        self.of(cluster, |memory| {
-            for id in ids {
-                memory.terminated.entry(id.clone()).or_insert(now);
-            }
-        });
-    }
-
-    fn of<T>(&self, cluster: &str, work: impl FnOnce(&mut Memory) -> T) -> T {
-        let mut clusters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        work(clusters.entry(cluster.to_string()).or_default())
-    }
-}
-
 /// Polls all clusters until the task is dropped; a slow cluster does not hold up the others.
 pub async fn run(cloud: Arc<Cloud>) {
     loop {
@@ -141,7 +105,7 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
         description: answer.description.as_ref().map(convert::description),
     };
     let living = cloud.store.living(cluster.to_string()).await?;
-    let absent = cloud.watch.of(cluster, |memory| memory.absent(asked, &known, &answer.ids(), &living));
+    let absent = cloud.watch.absent(cluster, asked, &known, &answer.ids(), &living);
     cloud.clusters.learn(cluster, |before| {
         if before.failure.is_some() {
             tracing::info!(event = "refresh.answered", cluster);
@@ -149,13 +113,9 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
         *before = known;
     });
     let reported = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
-    cloud.watch.of(cluster, |memory| {
-        for id in &reported.strangers {
-            if memory.strangers.insert(id.clone()) {
-                tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
-            }
-        }
-    });
+    for id in cloud.watch.new_strangers(cluster, &reported.strangers) {
+        tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
+    }
     // A report may have made something due: what was stopping is stopped, and wished to run again.
     cloud.wished.notify_one();
     Ok(reported)
@@ -209,36 +169,5 @@ impl Answer {
             if half { None } else { convert::report(instance, described) }
         };
         self.instances.iter().filter_map(report).collect()
-    }
-}
-
-impl Memory {
-    /// What is known of the living instances that the cluster should have named and did not.
-    fn absent(
-        &mut self,
-        asked: Timestamp,
-        known: &Known,
-        named: &BTreeSet<&str>,
-        living: &[Instance],
-    ) -> Vec<(String, Absence)> {
-        let patience = if known.description.is_some() { LOST_AFTER } else { LOST_AFTER_2_0_1 };
-        let mut missing = BTreeMap::new();
-        let mut absent = Vec::new();
-        for instance in living.iter().filter(|instance| !named.contains(instance.id.as_str())) {
-            let since = self.missing.get(&instance.id).copied().unwrap_or(asked);
-            missing.insert(instance.id.clone(), since);
-            let node = instance.node.as_deref().and_then(|name| known.node(name));
-            let absence = Absence {
-                terminate_accepted: self.terminated.get(&instance.id).is_some_and(|accepted| *accepted < asked),
-                for_long: asked.duration_since(since) >= patience,
-                // A cluster that tells nothing of its nodes is believed after its longer time.
-                node_answered: known.description.is_none()
-                    || node.and_then(|node| node.last_seen).is_some_and(|seen| seen > since),
-            };
-            absent.push((instance.id.clone(), absence));
-        }
-        self.missing = missing;
-        self.terminated.retain(|id, _| living.iter().any(|instance| instance.id == *id));
-        absent
     }
 }

@@ -1,23 +1,22 @@
 //! What is written after the answer: the list of answered requests, in batches, off the way of the
 //! requests themselves; what is resolved, and what is forgotten, when its time is over.
 
-use std::sync::{Arc, Mutex, PoisonError};
+pub(crate) mod request_log;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use tokio::sync::Notify;
 
 use crate::causes::with_causes;
 use crate::cloud::Cloud;
 use crate::clusters::Known;
 use crate::convert;
 use crate::deadlines::{self, Deadline, Resolution};
-use crate::store::{AnsweredRequest, Instance, Reason, StoreError};
+use crate::store::{Instance, Reason, StoreError};
 
 /// Requests are collected for so long before they are written together.
 const COLLECT: Duration = Duration::from_millis(200);
-/// Most requests that wait to be written; beyond it, while the disk is full, the oldest are lost.
-const WAITING: usize = 10_000;
 /// How long answered requests are kept.
 const KEEP_REQUESTS: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How long ended instances are kept: an hour to be shown, and 24 more so that a client token still
@@ -32,31 +31,6 @@ const KEEP_ZONE_CHOICES: SignedDuration = SignedDuration::from_hours(7 * 24);
 const TIDY_EVERY: Duration = Duration::from_secs(60);
 /// How often it is looked for what is overdue.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
-
-/// Answered requests on their way to the records.
-#[derive(Debug, Default)]
-pub(crate) struct RequestLog {
-    waiting: Mutex<Vec<AnsweredRequest>>,
-    rung: Notify,
-}
-
-impl RequestLog {
-    /// Takes one to be written soon.
-    pub(crate) fn note(&self, request: AnsweredRequest) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.len() == WAITING {
-            waiting.remove(0);
-        }
-        waiting.push(request);
-        self.rung.notify_one();
-    }
-
-    /// The account that made a request that is not written yet.
-    fn requester(&self, id: &str) -> Option<String> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.iter().find(|request| request.id == id).map(|request| request.account.clone())
-    }
-}
 
 impl Cloud {
     /// The account that made a request that was answered; `None` if nobody knows it any more.
@@ -75,13 +49,11 @@ impl Cloud {
     /// # Errors
     /// [`StoreError`] if they cannot be written; they wait on.
     pub async fn write_answered(&self) -> Result<(), StoreError> {
-        let batch = self.answered.waiting.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let written: std::collections::HashSet<String> = batch.iter().map(|request| request.id.clone()).collect();
+        let batch = self.answered.waiting();
         let keep_from = (self.clock.now() - KEEP_REQUESTS).as_microsecond();
-        self.store.log_requests(batch, keep_from).await?;
+        self.store.log_requests(batch.clone(), keep_from).await?;
         // Only now: until they are written, they are found here.
-        let mut waiting = self.answered.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|request| !written.contains(&request.id));
+        self.answered.written(&batch);
         Ok(())
     }
 }
@@ -93,7 +65,7 @@ pub async fn run(cloud: Arc<Cloud>) {
 
 async fn write_requests(cloud: &Cloud) {
     loop {
-        cloud.answered.rung.notified().await;
+        cloud.answered.rung().await;
         tokio::time::sleep(COLLECT).await;
         if let Err(error) = cloud.write_answered().await {
             tracing::error!(event = "upkeep.requests", error = with_causes(&error));

@@ -182,6 +182,14 @@ fn groups(euca: &mut Euca) {
     euca.expect("delete-group spare", &[&["RETURN", "true"]]);
 }
 
+fn placement_groups(euca: &mut Euca) {
+    let apart = ["PLACEMENTGROUP", "apart", "spread", "available"];
+    euca.expect("create-placement-group apart -s spread", &[&apart]);
+    euca.expect("describe-placement-groups --filter strategy=spread", &[&apart]);
+    euca.expect("delete-placement-group apart", &[&["RETURN", "true"]]);
+    euca.expect("describe-placement-groups", &[]);
+}
+
 fn addresses(euca: &mut Euca, instance: &str) {
     let allocated = euca.prints("allocate-address")[0].clone();
     let (ip, id) = (&allocated[1], &allocated[3]);
@@ -267,6 +275,7 @@ fn every_command_does_what_it_says_and_prints_euca2ools_columns() {
     let private_key = keys(&mut euca);
     images(&mut euca, files.path());
     groups(&mut euca);
+    placement_groups(&mut euca);
     let id = run(&mut euca, &image);
     attributes(&mut euca, &id);
     addresses(&mut euca, &id);

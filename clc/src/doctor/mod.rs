@@ -1,17 +1,19 @@
 //! What does not fit together, in words, and what to do about it. One engine for `euca doctor` (everything) and
-//! `euca admin unstick` (one instance): `scene` gathers, `examine` compares and is pure, `repair` does what a finding's
+//! `euca admin unstick` (one instance): `gather` asks everybody, `examine` compares and is pure, `repair` does what a finding's
 //! plan says, by operations that exist anyway.
 //!
 //! Nothing here touches what is not the cloud's own, or takes away what may be the only copy of somebody's work: where
 //! only a person can know, the plan says what the person should look at.
 
 pub mod examine;
+mod gather;
 mod repair;
 pub mod scene;
 
 pub use examine::{about, examine};
+pub use gather::gather;
 pub use repair::repair;
-pub use scene::{Scene, gather};
+pub use scene::Scene;
 
 /// One thing that does not fit, or that a person should know.
 #[derive(Clone, Debug, PartialEq, Eq)]

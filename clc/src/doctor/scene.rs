@@ -1,23 +1,10 @@
-//! What the doctor compares, as plain nouns: the records, and beside them what clusters believe and nodes find. Gathered
-//! here, at one moment as nearly as can be; judged in `examine`.
+//! What the doctor compares, as plain nouns: the records, and beside them what clusters believe and nodes find. Made by
+//! `gather`, judged in `examine`.
 
-use std::sync::Arc;
-use std::time::Duration;
-
-use ironbark_wsdl::ironbark::{DescribeCluster, DescribeInventory};
-use ironbark_wsdl::{CallError, Context};
 use jiff::Timestamp;
-use tokio::task::JoinSet;
 
-use crate::cloud::Cloud;
-use crate::clusters::tell;
-use crate::convert;
 use crate::lifecycle::Observed;
-use crate::refresh;
-use crate::store::{Address, Instance, StoreError};
-
-/// Longest wait for a cluster's part.
-const BUDGET: Duration = Duration::from_secs(20);
+use crate::store::{Address, Instance};
 
 /// Everything that is compared.
 #[derive(Clone, Debug, Default)]
@@ -106,50 +93,4 @@ pub struct OnNode {
     pub domain: Option<String>,
     /// Whether its files are there.
     pub files: bool,
-}
-
-/// Looks at everything: first what the clusters have now is taken into the records, then both are read.
-///
-/// # Errors
-/// [`StoreError`] if the records cannot be read.
-pub async fn gather(cloud: &Arc<Cloud>, ctx: &Context) -> Result<Scene, StoreError> {
-    let mut asked = JoinSet::new();
-    for name in cloud.clusters.names() {
-        let (cloud, ctx) = (cloud.clone(), ctx.within(BUDGET));
-        asked.spawn(async move {
-            refresh::poll(&cloud, &name).await;
-            let seen = look(&cloud, &ctx, &name).await;
-            (name, seen)
-        });
-    }
-    let mut clusters = asked.join_all().await;
-    clusters.sort_by(|(one, _), (other, _)| one.cmp(other));
-    Ok(Scene {
-        now: cloud.clock.now(),
-        records: cloud.store.kept().await?,
-        addresses: cloud.store.addresses(None).await?,
-        clusters,
-    })
-}
-
-async fn look(cloud: &Cloud, ctx: &Context, cluster: &str) -> Seen {
-    match ask(cloud, ctx, cluster).await {
-        Ok(seen) => seen,
-        // Not even asked: it was registered with the profile euca-2.0.1.
-        Err(CallError::Declined { .. }) => Seen::Old,
-        // It answers polls, so what it does not understand is the question.
-        Err(CallError::Fault { .. }) if cloud.clusters.known(cluster).is_some_and(|known| known.failure.is_none()) => {
-            Seen::Old
-        }
-        Err(error) => Seen::Silent(error.to_string()),
-    }
-}
-
-async fn ask(cloud: &Cloud, ctx: &Context, cluster: &str) -> Result<Seen, CallError> {
-    let description = tell(&cloud.clusters, ctx, cluster, DescribeCluster::default(), "").await?;
-    let found = tell(&cloud.clusters, ctx, cluster, DescribeInventory::default(), "").await?;
-    Ok(Seen::Told {
-        beliefs: description.instances.iter().filter_map(convert::belief).collect(),
-        nodes: found.inventories.into_iter().map(convert::inventory).collect(),
-    })
 }

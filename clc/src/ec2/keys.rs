@@ -4,9 +4,11 @@ use jiff::Timestamp;
 
 use super::filters::{Filtered, Filters, Values};
 use super::{Done, ResourceType, Tag};
-use crate::credentials::RFC4716_BEGIN;
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Params, Reply, Writer};
+
+/// What a public key in the form of RFC 4716 begins with.
+pub const RFC4716_BEGIN: &str = "---- BEGIN SSH2 PUBLIC KEY ----";
 
 /// What is shown of one key pair.
 #[derive(Clone, Debug, PartialEq, Eq)]
