@@ -24,10 +24,14 @@ const BUDGET: Duration = Duration::from_secs(20);
 pub async fn gather(cloud: &Arc<Cloud>, ctx: &Context) -> Result<Scene, StoreError> {
     let mut asked = JoinSet::new();
     for name in cloud.clusters.names() {
-        let (cloud, ctx) = (cloud.clone(), ctx.within(BUDGET));
+        let (cloud, ctx) = (cloud.clone(), ctx.clone());
         asked.spawn(async move {
             refresh::poll(&cloud, &name).await;
-            let seen = look(&cloud, &ctx, &name).await;
+            let seen = match cloud.clusters.known(&name).and_then(|known| known.failure) {
+                // It was given its time, and asking it more would take as long again.
+                Some(failure) => Seen::Silent(failure),
+                None => look(&cloud, &ctx.within(BUDGET), &name).await,
+            };
             (name, seen)
         });
     }
@@ -46,10 +50,8 @@ async fn look(cloud: &Cloud, ctx: &Context, cluster: &str) -> Seen {
         Ok(seen) => seen,
         // Not even asked: it was registered with the profile euca-2.0.1.
         Err(CallError::Declined { .. }) => Seen::Old,
-        // It answers polls, so what it does not understand is the question.
-        Err(CallError::Fault { .. }) if cloud.clusters.known(cluster).is_some_and(|known| known.failure.is_none()) => {
-            Seen::Old
-        }
+        // It answered the poll, so what it does not understand is the question.
+        Err(CallError::Fault { .. }) => Seen::Old,
         Err(error) => Seen::Silent(error.to_string()),
     }
 }

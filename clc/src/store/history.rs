@@ -9,8 +9,10 @@ use super::{Scope, Store, StoreError};
 use crate::ec2::instances::InstanceState;
 use crate::lifecycle::{Observed, Wish};
 
-/// Rows kept of one instance: the oldest go first.
+/// Rows kept and shown of one instance: the oldest go first.
 const MOST: i64 = 1000;
+/// After how many rows it is looked whether the instance of the last one has too many.
+const FORGOTTEN_EVERY: i64 = 100;
 /// A reboot of which no new boot was seen for so long, in microseconds, is not waited for: nodes
 /// have reset a guest that does not obey by then.
 const REBOOT_WAIT: i64 = 5 * 60 * 1_000_000;
@@ -186,11 +188,14 @@ fn insert(tx: &Connection, of: &Instance, entry: &Entry, goal: Option<Goal>) -> 
         entry.ended,
         entry.result,
     ])?;
-    tx.prepare_cached(
-        "DELETE FROM history WHERE instance_id = ?1 AND number <=
-             (SELECT number FROM history WHERE instance_id = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-    )?
-    .execute(params![entry.instance_id, MOST])?;
+    // Not with every row: it takes longer than to write one.
+    if tx.last_insert_rowid() % FORGOTTEN_EVERY == 0 {
+        tx.prepare_cached(
+            "DELETE FROM history WHERE instance_id = ?1 AND number <=
+                 (SELECT number FROM history WHERE instance_id = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
+        )?
+        .execute(params![entry.instance_id, MOST])?;
+    }
     Ok(())
 }
 
@@ -308,8 +313,10 @@ impl Store {
             if !owner.is_some_and(|owner| scope.covers(&owner)) {
                 return Ok(None);
             }
-            let mut select = tx.prepare_cached("SELECT * FROM history WHERE instance_id = ?1 ORDER BY number")?;
-            let entries = select.query_map([instance_id], Entry::of)?.collect::<rusqlite::Result<_>>()?;
+            let sql = "SELECT * FROM (SELECT * FROM history WHERE instance_id = ?1 ORDER BY number DESC LIMIT ?2)
+                       ORDER BY number";
+            let mut select = tx.prepare_cached(sql)?;
+            let entries = select.query_map(params![instance_id, MOST], Entry::of)?.collect::<rusqlite::Result<_>>()?;
             Ok(Some(entries))
         })
         .await

@@ -54,24 +54,24 @@ fn is_repairable(finding: &Element) -> bool {
 /// All findings, and a last line that sums up.
 fn everything(answer: &Element) -> Vec<String> {
     let mut lines = one(answer);
-    let looked = format!(
-        "{} clusters, {} nodes and {} instances were looked at",
-        answer.at("clusters"),
-        answer.at("nodes"),
-        answer.at("instances")
-    );
+    let counted = |name: &str| count(answer.at(&format!("{name}s")), name);
+    let looked = format!("looked at {}, {} and {}", counted("cluster"), counted("node"), counted("instance"));
     let findings: Vec<&Element> = answer.items("findingSet").collect();
+    let found = count(&findings.len().to_string(), "finding");
     let repairable = findings.iter().filter(|finding| is_repairable(finding)).count();
     let done = findings.iter().any(|finding| !finding.at("outcome").is_empty());
     lines.push(match (findings.len(), repairable) {
         (0, _) => format!("{looked}: everything fits together"),
-        (found, _) if done => format!("{looked}: {found} findings; look again to see that they are gone"),
-        (found, 0) => format!("{looked}: {found} findings, for you to see to"),
-        (found, repairable) => {
-            format!("{looked}: {found} findings; `euca doctor --repair` sees to {repairable} of them")
-        }
+        _ if done => format!("{looked}: {found}; look again to see what is gone"),
+        (_, 0) => format!("{looked}: {found}, for you to see to"),
+        _ => format!("{looked}: {found}; `euca doctor --repair` sees to {repairable} of them"),
     });
     lines
+}
+
+/// `1 node`, `2 nodes`.
+fn count(number: &str, noun: &str) -> String {
+    if number == "1" { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// One paragraph a finding.
@@ -100,7 +100,7 @@ mod tests {
 
     #[test]
     fn a_finding_is_a_paragraph_and_the_last_line_sums_up() {
-        assert!(everything(&answer(""))[0].ends_with("3 instances were looked at: everything fits together"));
+        assert!(everything(&answer(""))[0].ends_with("1 cluster, 2 nodes and 3 instances: everything fits together"));
         let finding = "<item><kind>late</kind><subject>i-1</subject><sentence>i-1 is slow</sentence><plan>wait</plan>\
                        <repairable>true</repairable></item>";
         let lines = everything(&answer(finding));

@@ -57,7 +57,14 @@ impl Schedule {
 /// The zones, then the nodes of each decision: by name for who may see them, else counted.
 fn story(answer: &Element) -> Vec<String> {
     let mut lines = table(&["ZONE", "CHOSEN", "WHY"], &answer.items("zoneSet").map(zone).collect::<Vec<_>>());
-    let rows: Vec<Vec<String>> = answer.items("placementSet").flat_map(decision).collect();
+    let mut decisions: Vec<Decision> = Vec::new();
+    for next in answer.items("placementSet").map(Decision::of) {
+        match decisions.last_mut().filter(|last| last.is_same_plan(&next)) {
+            Some(last) => last.to = next.to,
+            None => decisions.push(next),
+        }
+    }
+    let rows: Vec<Vec<String>> = decisions.into_iter().flat_map(Decision::rows).collect();
     if !rows.is_empty() {
         lines.push(String::new());
         lines.extend(table(&["ZONE", "INSTANCE", "OUTCOME", "RANK", "NODE", "WHY"], &rows));
@@ -74,26 +81,60 @@ fn zone(zone: &Element) -> Vec<String> {
     vec![zone.at("zone").to_string(), chosen.to_string(), why]
 }
 
-/// The lines of one decision; what they have in common stands in the first.
-fn decision(decision: &Element) -> Vec<Vec<String>> {
-    let mut nodes: Vec<[String; 3]> = match decision.child("nodeSet") {
-        Some(_) => {
-            let mut nodes: Vec<&Element> = decision.items("nodeSet").collect();
-            nodes.sort_by_key(|node| node.at("rank").parse::<u32>().unwrap_or(u32::MAX));
-            nodes.into_iter().map(|node| named(node, decision)).collect()
+/// One decision; or several of a plan, one after the other, that came to the same.
+struct Decision {
+    zone: String,
+    /// The instance; none in a plan.
+    instance: String,
+    /// In a plan, from which to which instance, counted from 1.
+    from: u32,
+    to: u32,
+    outcome: String,
+    /// Rank, name and reason of each node.
+    nodes: Vec<[String; 3]>,
+}
+
+impl Decision {
+    fn of(decision: &Element) -> Self {
+        let mut nodes: Vec<[String; 3]> = match decision.child("nodeSet") {
+            Some(_) => {
+                let mut nodes: Vec<&Element> = decision.items("nodeSet").collect();
+                nodes.sort_by_key(|node| node.at("rank").parse::<u32>().unwrap_or(u32::MAX));
+                nodes.into_iter().map(|node| named(node, decision)).collect()
+            }
+            None => counted(decision),
+        };
+        if nodes.is_empty() {
+            nodes.push(["-".to_string(), "-".to_string(), "no node is registered with this cluster".to_string()]);
         }
-        None => counted(decision),
-    };
-    if nodes.is_empty() {
-        nodes.push(["-".to_string(), "-".to_string(), "no node is registered with this cluster".to_string()]);
+        let number = decision.at("number").parse::<u32>().map_or(0, |number| number.saturating_add(1));
+        let text = |field: &str| decision.at(field).to_string();
+        Self {
+            zone: text("zone"),
+            instance: text("instanceId"),
+            from: number,
+            to: number,
+            outcome: text("outcome"),
+            nodes,
+        }
     }
-    let instance = match decision.at("instanceId") {
-        "" => format!("#{}", decision.at("number").parse::<u32>().map_or(0, |number| number + 1)),
-        id => id.to_string(),
-    };
-    let first = [decision.at("zone").to_string(), instance, decision.at("outcome").to_string()];
-    let common = std::iter::once(first).chain(std::iter::repeat(["", "", ""].map(str::to_string)));
-    common.zip(nodes).map(|(common, node)| common.into_iter().chain(node).collect()).collect()
+
+    fn is_same_plan(&self, next: &Self) -> bool {
+        let plans = self.instance.is_empty() && next.instance.is_empty();
+        plans && (&self.zone, &self.outcome, &self.nodes) == (&next.zone, &next.outcome, &next.nodes)
+    }
+
+    /// A line a node; what they have in common stands in the first.
+    fn rows(self) -> Vec<Vec<String>> {
+        let instance = match self.instance.as_str() {
+            "" if self.from == self.to => format!("#{}", self.from),
+            "" => format!("#{} to #{}", self.from, self.to),
+            _ => self.instance,
+        };
+        let first = [self.zone, instance, self.outcome];
+        let common = std::iter::once(first).chain(std::iter::repeat(["", "", ""].map(str::to_string)));
+        common.zip(self.nodes).map(|(common, node)| common.into_iter().chain(node).collect()).collect()
+    }
 }
 
 /// Rank, name and reason of a node.
@@ -172,5 +213,19 @@ mod tests {
         );
         assert_eq!(lines[4], "cluster1 #1 planned 1 1 node can take it");
         assert_eq!(lines[5], "- 2 nodes have too little memory");
+    }
+
+    #[test]
+    fn equal_decisions_of_a_plan_are_one_line() {
+        let item = |number: u32| {
+            format!(
+                "<item><zone>c</zone><number>{number}</number><outcome>nowhere</outcome><nodeCount>1</nodeCount><reasonSet>\
+                 <item><nodes>1</nodes><words>has too few cores</words></item></reasonSet></item>"
+            )
+        };
+        let text = format!("<R><placementSet>{}</placementSet></R>", (0..50).map(item).collect::<String>());
+        let lines = story(&Element::parse(&text).unwrap());
+        assert_eq!(lines.len(), 4, "{lines:?}");
+        assert!(lines[3].contains("#1 to #50"), "{lines:?}");
     }
 }
