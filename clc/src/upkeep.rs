@@ -50,10 +50,11 @@ impl Cloud {
     /// [`StoreError`] if they cannot be written; they wait on.
     pub async fn write_answered(&self) -> Result<(), StoreError> {
         let batch = self.answered.waiting();
+        let ids = batch.iter().map(|request| request.id.clone()).collect();
         let keep_from = (self.clock.now() - KEEP_REQUESTS).as_microsecond();
-        self.store.log_requests(batch.clone(), keep_from).await?;
+        self.store.log_requests(batch, keep_from).await?;
         // Only now: until they are written, they are found here.
-        self.answered.written(&batch);
+        self.answered.written(&ids);
         Ok(())
     }
 }

@@ -45,9 +45,8 @@ impl RequestLog {
     }
 
     /// These wait no longer.
-    pub(super) fn written(&self, written: &[AnsweredRequest]) {
-        let ids: HashSet<&str> = written.iter().map(|request| request.id.as_str()).collect();
+    pub(super) fn written(&self, ids: &HashSet<String>) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|request| !ids.contains(request.id.as_str()));
+        waiting.retain(|request| !ids.contains(&request.id));
     }
 }
