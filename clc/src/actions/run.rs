@@ -331,11 +331,12 @@ fn fingerprint(request: &RunInstances) -> String {
     let rest =
         write!(text, " {user_data:?} {instance_type:?} {availability_zone:?} {kernel_id:?} {ramdisk_id:?} {tags:?}");
     rest.expect("writing to a String cannot fail");
-    let set = write!(
-        text,
-        " {disable_api_termination} {disable_api_stop} {shutdown_behavior:?} {monitored} {placement_group:?}"
-    );
+    let set = write!(text, " {disable_api_termination} {disable_api_stop} {shutdown_behavior:?} {monitored}");
     set.expect("writing to a String cannot fail");
+    // What came to be a parameter later counts only where it is given: a request of before stays the same one.
+    if placement_group.is_some() {
+        write!(text, " {placement_group:?}").expect("writing to a String cannot fail");
+    }
     digest(&SHA256, text.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -356,5 +357,13 @@ mod tests {
         assert_ne!(with(|other| other.user_data = Some(vec![])), fingerprint(&request));
         assert_ne!(with(|other| other.monitored = true), fingerprint(&request));
         assert_ne!(with(|other| other.key_name = Some("k".into())), fingerprint(&request));
+        assert_ne!(with(|other| other.placement_group = Some("g".into())), fingerprint(&request));
+    }
+
+    /// The records hold digests that earlier versions made.
+    #[test]
+    fn a_request_of_before_there_were_placement_groups_is_the_same_afterwards() {
+        let request = RunInstances { image_id: "emi-1".into(), min_count: 1, max_count: 1, ..RunInstances::default() };
+        assert_eq!(fingerprint(&request), "8408c1c7103aa3dad1409b6e3b575e7d22b5d8180ea99a1c9307a74b88f59438");
     }
 }
