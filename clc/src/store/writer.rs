@@ -109,21 +109,33 @@ impl Inner {
 
     fn write_all(&self) {
         let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        while let Some(mut group) = self.next_group() {
-            let lost = write_group(&connection, &mut group).err().map(|error| error.to_string());
-            if let Some(reason) = &lost {
-                tracing::error!(event = "store.lost", jobs = group.len(), reason);
-                // Whatever state it was left in, the next group begins outside a transaction.
-                if !connection.is_autocommit()
-                    && let Err(error) = connection.execute_batch("ROLLBACK")
-                {
-                    tracing::error!(event = "store.rollback", %error);
-                }
-            }
-            for job in group {
-                job.answer(lost.as_deref());
+        while let Some(group) = self.next_group() {
+            // A panic ends this group, whose jobs hear that nobody answers them, and not the writing for all others.
+            if catch_unwind(AssertUnwindSafe(|| write_and_answer(&connection, group))).is_err() {
+                tracing::error!(event = "store.lost", reason = "a panic; what became of these jobs is not known");
+                end_transaction(&connection);
             }
         }
+    }
+}
+
+fn write_and_answer(connection: &Connection, mut group: Vec<Box<dyn Job>>) {
+    let lost = write_group(connection, &mut group).err().map(|error| error.to_string());
+    if let Some(reason) = &lost {
+        tracing::error!(event = "store.lost", jobs = group.len(), reason);
+        end_transaction(connection);
+    }
+    for job in group {
+        job.answer(lost.as_deref());
+    }
+}
+
+/// Whatever state it was left in, the next group begins outside a transaction.
+fn end_transaction(connection: &Connection) {
+    if !connection.is_autocommit()
+        && let Err(error) = connection.execute_batch("ROLLBACK")
+    {
+        tracing::error!(event = "store.rollback", %error);
     }
 }
 
@@ -221,5 +233,35 @@ mod tests {
         });
         assert!(matches!(panicking.await, Err(StoreError::Panicked)));
         assert_eq!(count(&writer).await, 2);
+    }
+
+    /// A result that cannot even be thrown away.
+    struct Bomb;
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a test of panics");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_outside_a_job_leaves_nobody_waiting() {
+        let writer = writer();
+        let (go, wait) = channel::<()>();
+        let nobody_waits = tokio::spawn({
+            let writer = writer.clone();
+            let work = move |_: &Connection| {
+                let _ = wait.recv();
+                Ok(Bomb)
+            };
+            async move { writer.run(work).await.map(std::mem::forget) }
+        });
+        tokio::task::yield_now().await;
+        nobody_waits.abort();
+        assert!(nobody_waits.await.is_err());
+        go.send(()).unwrap();
+        // It may share the group, whose end nobody tells; the next one does not.
+        drop(insert(&writer, 1, None).await);
+        insert(&writer, 2, None).await.unwrap();
     }
 }
