@@ -1,8 +1,11 @@
 //! Each sort of finding, and that what fits together has none.
 
+use jiff::Timestamp;
+
 use super::*;
-use crate::doctor::scene::Node;
-use crate::store::{Association, Attributes, Reason};
+use crate::doctor::scene::{Inventory, Node};
+use crate::lifecycle::Wish;
+use crate::store::{Association, Attributes, Instance, Reason};
 
 const ID: &str = "i-00000001";
 
