@@ -32,7 +32,7 @@ const TELL_EVERY: u64 = 1 << 20;
 pub struct Limits {
     /// For the connection.
     pub connect: Duration,
-    /// Between two pieces of the answer.
+    /// Without a byte: between two pieces of the answer, until this node's disk takes one, until a copy has grown.
     pub idle: Duration,
     /// In all.
     pub total: Duration,
@@ -253,8 +253,17 @@ async fn pour(
             told = received;
             progress(received);
         }
+        let Ok(taken) = tokio::time::timeout(idle, sender.send(piece)).await else {
+            return Err(stalled(
+                source,
+                format!(
+                    "this node's disk took nothing for {} s, at {received} bytes; see whether it still answers",
+                    idle.as_secs()
+                ),
+            ));
+        };
         // The writer ends before us only by an error of its own, which is told below.
-        if sender.send(piece).await.is_err() || end {
+        if taken.is_err() || end {
             break;
         }
     }

@@ -3,22 +3,19 @@
 //! Must not know instances, their states, or libvirt.
 
 pub mod cache;
+mod copy;
 pub mod fetch;
 pub mod qcow2;
 pub mod rules;
 pub mod sparse;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use ironbark_wsdl::command::{Command, CommandError};
+use ironbark_wsdl::command::CommandError;
 
 use cache::{Cache, Entry};
 pub use rules::AllowRules;
 use rules::Source;
-
-/// How long copying a cached image to an instance's directory may take.
-const COPY_LIMIT: Duration = Duration::from_secs(1800);
 
 /// What an image is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
@@ -239,7 +236,7 @@ impl ImageStore {
         self.allow.check(&source)?;
         let entry = self.cached(order, &source, &progress).await?;
         check_size(&source, &entry, order.limit)?;
-        let copied = copy(&source, &entry, order).await;
+        let copied = copy::copy(&source, &entry, order, self.limits.idle).await;
         if copied.is_err() {
             // Best effort: what matters is told by the error itself.
             let _ = std::fs::remove_file(order.target);
@@ -357,35 +354,6 @@ fn other_format(head: &[u8]) -> Option<String> {
         return convert("VDI");
     }
     None
-}
-
-/// Makes the instance's own copy: a reflink where the file system can, else a sparse copy; then grows it.
-async fn copy(source: &Source, entry: &Entry, order: &Order<'_>) -> Result<StagedImage, ImageError> {
-    let tool = |error| ImageError::Tool { url: source.shown(), source: error };
-    Command::new("cp")
-        .args(["--reflink=auto", "--sparse=always", "--remove-destination", "--"])
-        .args([entry.data(), order.target])
-        .timeout(COPY_LIMIT)
-        .run()
-        .await
-        .map_err(tool)?;
-    let mut virtual_size = entry.virtual_size;
-    if let (Kind::Root, Some(wanted)) = (order.kind, order.grow_to)
-        && wanted > virtual_size
-    {
-        match entry.format {
-            Format::Raw => {
-                let file = std::fs::File::options()
-                    .write(true)
-                    .open(order.target)
-                    .map_err(ImageError::disk(order.target, "open"))?;
-                file.set_len(wanted).map_err(ImageError::disk(order.target, "grow"))?;
-            }
-            Format::Qcow2 => qcow2::grow(order.target, wanted).await.map_err(tool)?,
-        }
-        virtual_size = wanted;
-    }
-    Ok(StagedImage { path: order.target.to_owned(), format: entry.format, virtual_size, sha256: entry.sha256.clone() })
 }
 
 #[cfg(test)]

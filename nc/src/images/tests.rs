@@ -5,6 +5,9 @@ use std::net::TcpListener;
 use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use ironbark_wsdl::command::Command;
 
 use super::*;
 
