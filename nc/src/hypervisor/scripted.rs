@@ -147,6 +147,11 @@ impl Scripted {
         self.with(name, |this, machine| this.stop(machine, reason));
     }
 
+    /// The hypervisor lists the domain so from now on, whatever it is.
+    pub fn lists_as(&self, name: &str, state: DomainState) {
+        self.with(name, |_, machine| machine.state = state);
+    }
+
     /// Somebody removes the domain altogether.
     pub fn remove(&self, name: &str) {
         self.lock().machines.remove(name);

@@ -355,3 +355,71 @@ fn an_unanswered_hypervisor_leaves_a_removal_where_it_is() {
         effects.contains(&Effect::Do(Action::RemoveDomain)) && !effects.contains(&Effect::Do(Action::ReleaseFiles))
     );
 }
+
+/// What an instance is told to be after the hypervisor lists its domain as running, paused, going down, off, not at all,
+/// or so that it says nothing. `=` is no change.
+#[test]
+fn the_table_of_drift() {
+    use StartCall::{Answered, Due, Sent, Unknown};
+    let going = |removal| State::ShuttingDown(removal, End::Terminated);
+    let rows = [
+        (State::Pending(Stage::Imaging), ["=", "=", "=", "=", "=", "="]),
+        (State::Pending(Stage::Networking), ["=", "=", "=", "=", "=", "="]),
+        (State::Pending(Stage::Spawning(Due)), ["running", "running", "running", "=", "=", "="]),
+        (State::Pending(Stage::Spawning(Sent)), ["running", "=", "=", "=", "=", "="]),
+        (State::Pending(Stage::Spawning(Answered)), ["running", "running", "running", "stopped", "stopped", "="]),
+        (
+            State::Pending(Stage::Spawning(Unknown)),
+            ["running", "running", "running", "shutting-down", "shutting-down", "="],
+        ),
+        (State::Starting(Due), ["running", "running", "running", "=", "=", "="]),
+        (State::Starting(Sent), ["running", "=", "=", "=", "=", "="]),
+        (State::Starting(Answered), ["running", "running", "running", "stopped", "stopped", "="]),
+        (State::Starting(Unknown), ["running", "running", "running", "stopped", "stopped", "="]),
+        (State::Running, ["=", "=", "=", "stopped", "stopped", "="]),
+        // Off in the midst of a reboot is started again.
+        (State::Rebooting(Reboot::Asking), ["=", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Asked), ["=", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Resetting), ["=", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Confirming), ["=", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Unconfirmed), ["running", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Restarting(Due)), ["running", "running", "running", "=", "=", "="]),
+        (State::Rebooting(Reboot::Restarting(Sent)), ["running", "=", "=", "=", "=", "="]),
+        (State::Rebooting(Reboot::Restarting(Answered)), ["running", "running", "running", "stopped", "stopped", "="]),
+        (State::Rebooting(Reboot::Restarting(Unknown)), ["running", "running", "running", "stopped", "stopped", "="]),
+        (State::Stopping(Stop::Asking), ["=", "=", "=", "stopped", "stopped", "="]),
+        (State::Stopping(Stop::Asked), ["=", "=", "=", "stopped", "stopped", "="]),
+        (State::Stopping(Stop::Forced), ["=", "=", "=", "stopped", "stopped", "="]),
+        (State::Stopped(Why::Obeyed), ["running", "=", "=", "=", "=", "="]),
+        (going(Removal::Domain), ["=", "=", "=", "=", "=", "="]),
+        (going(Removal::Proof), ["=", "=", "=", "=", "=", "="]),
+        (going(Removal::Files), ["=", "=", "=", "=", "=", "="]),
+        (State::Terminated, ["=", "=", "=", "=", "=", "="]),
+        (State::Failed(text()), ["=", "=", "=", "=", "=", "="]),
+    ];
+    let listed = [
+        vec![Sighting::Running],
+        vec![Sighting::Paused],
+        vec![Sighting::GoingDown],
+        vec![Sighting::Off(Off::ByGuest), Sighting::Off(Off::Crashed), Sighting::Off(Off::Other)],
+        vec![Sighting::Absent],
+        vec![Sighting::Unclear],
+    ];
+    for (state, after) in rows {
+        for (sightings, expected) in listed.iter().zip(after) {
+            for sighting in sightings {
+                let decision = step(&state, Event::Seen(*sighting));
+                let name = match &decision {
+                    Go { state: next, .. } if next.name() != state.name() => next.name(),
+                    Go { .. } | Stay => "=",
+                    Refuse(reason) => panic!("{state:?}, {sighting:?}: refused, {reason}"),
+                };
+                assert_eq!(name, expected, "{state:?}, {sighting:?}");
+                assert!(
+                    *sighting != Sighting::Unclear || decision == Stay,
+                    "{state:?}: nothing is done for what nobody knows"
+                );
+            }
+        }
+    }
+}

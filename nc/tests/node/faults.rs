@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use ironbark_nc::hypervisor::OffReason;
 use ironbark_nc::hypervisor::scripted::Fault;
+use ironbark_nc::hypervisor::{DomainState, OffReason};
 use ironbark_wsdl::{ironbark, nc};
 
 use crate::lab::{Lab, Running};
@@ -140,6 +140,41 @@ async fn what_others_do_to_a_domain_is_believed_and_costs_no_disk() {
         node.call(start).await.unwrap();
         node.until(OLD, "running").await;
     }
+}
+
+/// The rows of the table of drift in which nothing is known, over a running instance and a stopped one.
+#[tokio::test]
+async fn what_the_hypervisor_does_not_say_changes_nothing() {
+    let lab = Lab::new();
+    let node = lab.start().await;
+    node.launched(&lab, OLD).await;
+    node.launched(&lab, NEW).await;
+    node.call(ironbark::StopInstance { instance_id: NEW.to_string(), ..Default::default() }).await.unwrap();
+    node.until(NEW, "stopped").await;
+    let records = || [OLD, NEW].map(|id| node.node.instance(id).unwrap().record());
+    let before = records();
+    let fails = |lab: &Lab, fault: fn() -> Fault| (0..3).for_each(|_| lab.hypervisor.fail_next("inventory", fault()));
+    let silences: [(&str, &dyn Fn()); 5] = [
+        ("a state that is none", &|| {
+            [OLD, NEW].iter().for_each(|id| lab.hypervisor.lists_as(id, DomainState::Unknown))
+        }),
+        ("an error", &|| fails(&lab, || Fault::Refuse("internal error".to_string()))),
+        ("no answer", &|| fails(&lab, || Fault::Hang)),
+        ("no connection", &|| fails(&lab, || Fault::Unavailable("libvirtd is not there".to_string()))),
+        ("no daemon", &|| lab.hypervisor.set_unavailable(Some("libvirtd is not there"))),
+    ];
+    for (what, silence) in silences {
+        let asked = lab.hypervisor.count("inventory");
+        silence();
+        node.eventually(what, || lab.hypervisor.count("inventory") > asked + 3).await;
+        assert_eq!(records(), before, "{what}");
+        lab.hypervisor.lists_as(OLD, DomainState::Running);
+        lab.hypervisor.lists_as(NEW, DomainState::Off(OffReason::Shutdown));
+        lab.hypervisor.set_unavailable(None);
+    }
+    let asked = lab.hypervisor.count("inventory");
+    node.eventually("answered again", || lab.hypervisor.count("inventory") > asked + 1).await;
+    assert_eq!(records(), before, "back again");
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use ironbark_nc::hypervisor::OffReason;
 use ironbark_nc::hypervisor::scripted::Fault;
 use ironbark_wsdl::ironbark;
 
-use crate::lab::{Lab, reboot};
+use crate::lab::{Lab, PATIENCE, reboot};
 
 const ID: &str = "i-00000001";
 
@@ -120,4 +120,22 @@ async fn what_does_not_run_is_not_rebooted() {
     node.until(ID, "stopped").await;
     let reason = node.declined(reboot(ID)).await;
     assert!(reason.contains("start it instead"), "{reason}");
+}
+
+#[tokio::test]
+async fn a_stop_overtakes_a_reboot_and_not_the_other_way_round() {
+    let mut lab = Lab::new();
+    (lab.times.reboot_grace, lab.times.stop_grace) = (PATIENCE, std::time::Duration::from_secs(2));
+    let node = lab.start().await;
+    node.launched(&lab, ID).await;
+    lab.hypervisor.set_obedient(ID, false);
+    node.call(reboot(ID)).await.unwrap();
+    node.until(ID, "rebooting").await;
+    let stop = ironbark::StopInstance { instance_id: ID.to_string(), ..Default::default() };
+    node.call(stop).await.unwrap();
+    node.until(ID, "stopping").await;
+    let reason = node.declined(reboot(ID)).await;
+    assert!(reason.contains("it is being stopped"), "{reason}");
+    node.until(ID, "stopped").await;
+    assert_eq!(lab.hypervisor.boots(ID), 1);
 }

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use ironbark_nc::hypervisor::OffReason;
 use ironbark_nc::hypervisor::scripted::Fault;
+use ironbark_nc::hypervisor::{DomainState, OffReason};
 use ironbark_nc::lifecycle::Request;
 use ironbark_wsdl::{Context, Recorder, RequestId, ironbark, nc};
 
 use crate::lab::{Lab, PATIENCE};
 
 const ID: &str = "i-00000001";
+
+type Mischief = fn(&Lab);
 
 fn stop(force: bool) -> ironbark::StopInstance {
     ironbark::StopInstance { instance_id: ID.to_string(), force: Some(force), ..Default::default() }
@@ -58,6 +60,28 @@ async fn a_guest_that_ignores_it_is_asked_again_and_then_forced() {
     assert_eq!(lab.hypervisor.count("destroy"), 1);
 }
 
+/// A call that never answers says nothing about the guest, one that begins to go down may hang on its way, and one
+/// that boots again has not gone off.
+#[tokio::test]
+async fn a_guest_that_hangs_or_obeys_by_half_is_forced_in_the_end() {
+    let half_way: [(&str, Mischief); 3] = [
+        ("no answer", |lab| (0..3).for_each(|_| lab.hypervisor.fail_next("request_shutdown", Fault::Hang))),
+        ("going down for ever", |lab| lab.hypervisor.lists_as(ID, DomainState::ShuttingDown)),
+        ("booting instead", |lab| lab.hypervisor.guest_reboots(ID)),
+    ];
+    for (how, obey) in half_way {
+        let lab = Lab::new();
+        let node = lab.start().await;
+        node.launched(&lab, ID).await;
+        lab.hypervisor.set_obedient(ID, false);
+        node.call(stop(false)).await.unwrap();
+        obey(&lab);
+        let record = node.until(ID, "stopped").await;
+        assert!(record.reason.as_deref().unwrap().contains("forced after"), "{how}: {record:?}");
+        assert_eq!(lab.hypervisor.count("destroy"), 1, "{how}");
+    }
+}
+
 #[tokio::test]
 async fn force_does_not_ask() {
     let lab = Lab::new();
@@ -78,7 +102,8 @@ async fn force_overtakes_a_stop_that_asks() {
     node.call(stop(false)).await.unwrap();
     node.until(ID, "stopping").await;
     node.call(stop(true)).await.unwrap();
-    node.until(ID, "stopped").await;
+    let record = node.until(ID, "stopped").await;
+    assert!(record.reason.as_deref().unwrap().contains("forced after"), "{record:?}");
 }
 
 #[tokio::test]
