@@ -19,6 +19,7 @@ pub mod ec2;
 pub mod error;
 pub mod files;
 pub mod front;
+mod hosts;
 pub mod ids;
 pub mod init;
 pub mod launch;

@@ -5,9 +5,12 @@ mod support;
 use ironbark_clc::actions::{attributes, history, instances};
 use ironbark_clc::ec2::admin::{DescribeInstanceHistory, HistoryRow};
 use ironbark_clc::ec2::attributes::ModifyInstanceAttribute;
-use ironbark_clc::ec2::instances::{RebootInstances, StartInstances, StopInstances, TerminateInstances};
+use ironbark_clc::ec2::instances::{
+    DescribeInstances, RebootInstances, StartInstances, StopInstances, TerminateInstances,
+};
 use ironbark_clc::error::{Code, Ec2Error};
-use ironbark_clc::front::{Action, Params};
+use ironbark_clc::front::{Action, Caller, Params};
+use ironbark_clc::role::Role;
 
 use support::{Lab, NODE, Trouble, caller};
 
@@ -191,6 +194,33 @@ async fn it_is_for_its_owner_and_survives_the_instance_by_a_week() {
     assert_eq!(history(&lab, "admin", &id).await.unwrap().len(), 2, "the instance is forgotten, its history is not");
     store.forget_history(ended + 1).await.unwrap();
     assert_eq!(history(&lab, "admin", &id).await.unwrap_err().code, Code::InvalidInstanceIdNotFound);
+}
+
+#[tokio::test]
+async fn its_owner_reads_of_no_host_and_an_administrator_of_the_cloud_of_all() {
+    let lab = Lab::new().await;
+    let id = lab.running(1).await.remove(0);
+    let owner = Caller { role: Some(Role::AccountAdministrator), ..caller("admin") };
+    let said = format!("{id}: node {NODE} did not answer");
+    lab.cc.refuse("RebootInstances", &said);
+    let readers = [(caller("admin"), said.clone()), (owner, format!("{id}: node [hidden] did not answer"))];
+    for (who, told) in &readers {
+        let request = RebootInstances { instance_ids: vec![id.clone()] };
+        let refused =
+            instances::reboot_instances(lab.cloud.clone(), lab.ctx(), who.clone(), request).await.unwrap_err();
+        assert!(refused.message.ends_with(told), "{refused:?}");
+        let request = DescribeInstanceHistory { instance_id: id.clone() };
+        let rows = history::describe_instance_history(lab.cloud.clone(), lab.ctx(), who.clone(), request).await;
+        assert_eq!(rows.unwrap().0.pop().unwrap().result, Some(format!("refused: {told}")));
+    }
+    lab.cc.set_because(&id, "failed", &said);
+    lab.poll().await;
+    for (who, told) in readers {
+        let request = DescribeInstances { instance_ids: vec![id.clone()], ..DescribeInstances::default() };
+        let shown = instances::describe_instances(lab.cloud.clone(), lab.ctx(), who, request).await.unwrap();
+        let reason = shown.reservations[0].instances[0].state_reason.clone().unwrap();
+        assert!(reason.message.ends_with(&told), "{reason:?}");
+    }
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use crate::ec2::console::{GetConsoleOutput, GetConsoleOutputResponse, GetPasswor
 use crate::ec2::instances::InstanceState;
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
+use crate::hosts::Reader;
 use crate::ids;
 use crate::lifecycle::Observed;
 use crate::store::Instance;
@@ -63,13 +64,14 @@ async fn output(
 ) -> Result<(String, Vec<u8>), Ec2Error> {
     let id = ids::canonical(instance_id);
     let instance = cloud.store.instance(caller.scope(), id.clone()).await?.ok_or_else(|| Ec2Error::no_instance(&id))?;
-    let output =
-        if instance.observed == Observed::Unseen { Vec::new() } else { console_of(cloud, ctx, &instance).await? };
+    let reader = Reader::of(cloud, &caller);
+    let unseen = instance.observed == Observed::Unseen;
+    let output = if unseen { Vec::new() } else { console_of(cloud, ctx, &instance, &reader).await? };
     Ok((id, output))
 }
 
 /// What the cluster has of it. One that is not running may have none any more: that is no error.
-async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance) -> Result<Vec<u8>, Ec2Error> {
+async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance, reader: &Reader) -> Result<Vec<u8>, Ec2Error> {
     let message = cc::GetConsoleOutput { instance_id: Some(instance.id.clone()), ..cc::GetConsoleOutput::default() };
     match tell(&cloud.clusters, ctx, &instance.cluster, message, &instance.id).await {
         Ok(answer) => {
@@ -79,6 +81,7 @@ async fn console_of(cloud: &Cloud, ctx: &Context, instance: &Instance) -> Result
         }
         Err(CallError::Declined { .. }) if instance.state() != InstanceState::Running => Ok(Vec::new()),
         Err(CallError::Declined { reason }) => {
+            let reason = reader.text(&reason);
             let text = format!("Zone {} has no console output of {}: {reason}", instance.cluster, instance.id);
             Err(Ec2Error::new(Code::UnsupportedOperation, text))
         }

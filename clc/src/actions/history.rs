@@ -9,6 +9,7 @@ use crate::convert::timestamp;
 use crate::ec2::admin::{DescribeInstanceHistory, HistoryRow, Listing};
 use crate::error::Ec2Error;
 use crate::front::Caller;
+use crate::hosts::Reader;
 use crate::ids;
 use crate::store::Entry;
 
@@ -26,10 +27,11 @@ pub async fn describe_instance_history(
     let id = ids::canonical(&request.instance_id);
     let found = cloud.store.history(caller.scope(), id).await?;
     let entries = found.ok_or_else(|| Ec2Error::no_instance(&request.instance_id))?;
-    Ok(Listing(entries.into_iter().map(row).collect()))
+    let reader = Reader::of(&cloud, &caller);
+    Ok(Listing(entries.into_iter().map(|entry| row(entry, &reader)).collect()))
 }
 
-fn row(entry: Entry) -> HistoryRow {
+fn row(entry: Entry, reader: &Reader) -> HistoryRow {
     HistoryRow {
         instance_id: entry.instance_id,
         action: entry.action,
@@ -39,6 +41,6 @@ fn row(entry: Entry) -> HistoryRow {
         began: timestamp(entry.began).to_string(),
         ended: entry.ended.map(|ended| timestamp(ended).to_string()),
         duration_ms: entry.ended.map(|ended| (ended - entry.began) / 1000),
-        result: entry.result,
+        result: entry.result.map(|result| reader.text(&result)),
     }
 }

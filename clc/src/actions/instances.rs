@@ -21,6 +21,7 @@ use crate::ec2::instances::{
 };
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Caller};
+use crate::hosts::Reader;
 use crate::ids;
 use crate::lifecycle::Act;
 use crate::store::{Change, Instance, Refused, Reservation, Scope, StoreError};
@@ -54,7 +55,10 @@ pub(super) async fn shown(
 ) -> Result<Vec<(Reservation, Vec<Instance>)>, Ec2Error> {
     let asked = everybodys || !named.is_empty();
     let scope = if asked { caller.scope() } else { Scope::Account(caller.account.clone()) };
-    let all = cloud.store.reservations(scope, cloud.shown_since(), named.to_vec()).await?;
+    let mut all = cloud.store.reservations(scope, cloud.shown_since(), named.to_vec()).await?;
+    let reader = Reader::of(cloud, caller);
+    let reasons = all.iter_mut().flat_map(|(_, instances)| instances).filter_map(|instance| instance.reason.as_mut());
+    reasons.for_each(|reason| reason.text = reader.text(&reason.text));
     let there: HashSet<&str> =
         all.iter().flat_map(|(_, instances)| instances).map(|instance| instance.id.as_str()).collect();
     let missing: Vec<&str> = named.iter().map(String::as_str).filter(|id| !there.contains(id)).collect();
@@ -72,6 +76,7 @@ pub async fn reboot_instances(
     caller: Caller,
     request: RebootInstances,
 ) -> Result<Done, Ec2Error> {
+    let reader = Reader::of(&cloud, &caller);
     let changes = act(&cloud, &ctx, caller, Act::Reboot, request.instance_ids, false).await?;
     let mut by_cluster: BTreeMap<String, Vec<Instance>> = BTreeMap::new();
     for Change { instance, .. } in changes {
@@ -90,7 +95,7 @@ pub async fn reboot_instances(
         });
     }
     let results: Result<Vec<_>, StoreError> = calls.join_all().await.into_iter().collect();
-    reboot_outcome(results?)
+    reboot_outcome(results?, &reader)
 }
 
 /// Writes down the ends that no report will tell: what certainly did not happen, and what a node of
@@ -118,14 +123,14 @@ async fn note_reboot(
 
 /// One answer from those of the clusters. If some instance was rebooted, a status that makes
 /// clients send the request again would reboot it again.
-fn reboot_outcome(results: Vec<(String, Result<(), CallError>)>) -> Result<Done, Ec2Error> {
+fn reboot_outcome(results: Vec<(String, Result<(), CallError>)>, reader: &Reader) -> Result<Done, Ec2Error> {
     let some_done = results.iter().any(|(_, result)| matches!(result, Ok(()) | Err(CallError::Declined { .. })));
     let mut failures = results.into_iter().filter_map(|(cluster, result)| Some((cluster, result.err()?)));
     let Some((cluster, error)) = failures.next() else { return Ok(Done) };
     match error {
         CallError::Declined { reason } => Err(Ec2Error::new(
             Code::IncorrectInstanceState,
-            format!("Zone {cluster} could not reboot every instance: {reason}"),
+            format!("Zone {cluster} could not reboot every instance: {}", reader.text(&reason)),
         )),
         error if some_done => {
             let told = unanswered(&cluster, error);
@@ -289,7 +294,7 @@ mod tests {
 
     fn code(results: Vec<Result<(), CallError>>) -> Option<Code> {
         let named = results.into_iter().map(|result| ("c".to_string(), result)).collect();
-        reboot_outcome(named).err().map(|error| error.code)
+        reboot_outcome(named, &Reader::default()).err().map(|error| error.code)
     }
 
     #[test]

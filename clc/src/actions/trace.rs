@@ -14,12 +14,13 @@ use crate::convert;
 use crate::ec2::admin::{DescribeLogs, DescribeTrace, Listing};
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
+use crate::hosts::Reader;
 
 /// Longest wait for a cluster's part; what has come by then is shown.
 const BUDGET: Duration = Duration::from_secs(15);
 
 /// Every step of a request: ours and, asked through, the clusters' and their nodes'. For who made
-/// the request, and for administrators. A cluster that does not answer is a step that says so.
+/// the request, without the hosts' names, and for administrators. A cluster that does not answer is a step that says so.
 ///
 /// # Errors
 /// `NoSuchEntity` if nobody knows it, or it is another's.
@@ -48,6 +49,12 @@ pub async fn describe_trace(
                 outcome: error.to_string(),
             }),
         }
+    }
+    let reader = Reader::of(&cloud, &caller);
+    for span in &mut spans {
+        span.tier = reader.text(&span.tier);
+        span.detail = span.detail.as_deref().map(|detail| reader.text(detail));
+        span.outcome = reader.text(&span.outcome);
     }
     spans.sort_by_key(|span| span.start);
     if spans.is_empty() { Err(unknown(&id)) } else { Ok(Listing(spans)) }
@@ -78,6 +85,11 @@ pub async fn describe_logs(
                 text: error.to_string(),
             }),
         }
+    }
+    let reader = Reader::of(&cloud, &caller);
+    for line in &mut lines {
+        line.tier = reader.text(&line.tier);
+        line.text = reader.text(&line.text);
     }
     // The sort is stable: what one tier wrote in one microsecond stays in its order.
     lines.sort_by_key(|line| line.time);
