@@ -4,7 +4,7 @@
 mod support;
 
 use ironbark_clc::actions::instances;
-use ironbark_clc::ec2::instances::{InstanceState, StopInstances, TerminateInstances};
+use ironbark_clc::ec2::instances::{InstanceState, StartInstances, StopInstances, TerminateInstances};
 
 use support::{Lab, Trouble, caller};
 
@@ -118,4 +118,27 @@ async fn a_stop_whose_answer_was_lost_is_a_stop() {
     lab.cc.set_all("stopped");
     lab.poll().await;
     assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopped);
+}
+
+#[tokio::test]
+async fn before_the_first_poll_a_stop_and_a_start_are_taken_all_the_same() {
+    let mut lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    lab.wire.silence(true);
+    lab.restart().await;
+    let request = StopInstances { instance_ids: ids.clone(), force: false };
+    instances::stop_instances(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap();
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopping);
+    lab.pass().await;
+    lab.wire.silence(false);
+    lab.pass_again().await;
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopped);
+
+    lab.wire.silence(true);
+    lab.restart().await;
+    let request = StartInstances { instance_ids: ids.clone() };
+    instances::start_instances(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap();
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Pending);
 }

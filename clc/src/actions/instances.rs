@@ -256,6 +256,10 @@ async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&
         let cluster = &instance.cluster;
         let known = cloud.clusters.known(cluster).unwrap_or_default();
         if known.answered.is_none() {
+            // Not since we started. But a node that has counted boots knows both: 2.0.1's count none.
+            if instance.boot_count.is_some() {
+                continue;
+            }
             let text =
                 format!("Zone {cluster} has not answered yet, so it is not known what it can do; try again later");
             return Err(Ec2Error::new(Code::Unavailable, text));
