@@ -43,6 +43,8 @@ pub struct Settings {
     pub old_wire: bool,
     /// The EC2 door speaks TLS, with a certificate that it makes itself.
     pub tls: bool,
+    /// The tier (`clc`, `cc` or `nc`) whose state is elsewhere, and where.
+    pub state_on: Option<(&'static str, PathBuf)>,
 }
 
 impl Default for Settings {
@@ -54,6 +56,7 @@ impl Default for Settings {
             rsa: false,
             old_wire: false,
             tls: false,
+            state_on: None,
         }
     }
 }
@@ -92,6 +95,9 @@ impl Cloud {
             None => uri(path, settings.hypervisor),
         };
         write_configuration(path, &addresses, settings, &uri, guest.as_ref());
+        if let Some((tier, state)) = &settings.state_on {
+            std::os::unix::fs::symlink(state, path.join(tier)).expect("our own directory");
+        }
         let mut cloud = Self {
             clc: Daemon::new("clc", path, &addresses[0]),
             cc: Daemon::new("cc", path, &addresses[1]),

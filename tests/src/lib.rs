@@ -8,6 +8,7 @@ pub mod door;
 pub mod points;
 pub mod real_node;
 pub mod scripted_node;
+pub mod small_disk;
 pub mod talk;
 pub mod test_daemon;
 pub mod tools;
