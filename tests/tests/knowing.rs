@@ -2,7 +2,8 @@
 //! all of its time, the lines of all tiers' logs are found by its id, and the history of its
 //! instance tells what came of it. Three real programs over libvirt's mock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::time::Duration;
 
 use ironbark_tests::tools::Guest;
@@ -100,6 +101,8 @@ fn everyday(cloud: &Cloud, image: &str) -> (String, Vec<(&'static str, String)>)
     ask(&["allocate-address"], "allocate-address");
     ask(&["monitor-instances", &id], "monitor-instances");
     ask(&["get-console-output", &id], "get-console-output");
+    ask(&["get-password-data", &id], "get-password-data");
+    ask(&["doctor"], "doctor");
     ask(&["reboot-instances", &id], "reboot-instances");
     await_end(cloud, &id, "RebootInstances");
     ask(&["stop-instances", &id], "stop-instances");
@@ -125,14 +128,56 @@ fn tiers(lines: &[Value]) -> BTreeSet<&str> {
     lines.iter().filter_map(|line| line["tier"].as_str()?.split(':').next()).collect()
 }
 
-const THROUGH_ALL_TIERS: [&str; 6] = [
+/// Every request that goes down to the node, but for those of administrators.
+const THROUGH_ALL_TIERS: [&str; 8] = [
     "run-instances",
     "get-console-output",
+    "get-password-data",
     "reboot-instances",
     "stop-instances",
     "start-instances",
     "terminate-instances",
+    "doctor",
 ];
+
+/// The life of an instance: EC2's name of each request, and the command.
+const LIFE: [(&str, &str); 5] = [
+    ("RunInstances", "run-instances"),
+    ("RebootInstances", "reboot-instances"),
+    ("StopInstances", "stop-instances"),
+    ("StartInstances", "start-instances"),
+    ("TerminateInstances", "terminate-instances"),
+];
+
+/// The events of each tier, by the tier's name.
+type Events = BTreeMap<String, BTreeSet<String>>;
+
+/// What the manual says a request leaves in each tier's log.
+fn events_told(action: &str) -> Events {
+    let manual = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/OPERATIONS.md");
+    let manual = std::fs::read_to_string(manual).expect("the manual");
+    let row = manual.lines().find(|line| line.starts_with(&format!("| `{action}` | `")));
+    let row = row.unwrap_or_else(|| panic!("OPERATIONS.md has no row of the events of {action}"));
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_string).collect();
+    ["clc", "cc", "nc"].map(str::to_string).into_iter().zip(row.split('|').skip(2).map(names)).collect()
+}
+
+/// In every tier's log are the events that the manual names, and no others.
+fn assert_events(cloud: &Cloud, action: &str, request: &str) {
+    let told = events_told(action);
+    let mut logged = Events::new();
+    wait_for(&format!("the events of {action}"), PATIENCE, || {
+        logged.clear();
+        for line in cloud.json(&["logs", request])["lineSet"].as_array().expect("lines") {
+            let tier = line["tier"].as_str().and_then(|tier| tier.split(':').next()).unwrap_or_default();
+            let event = line["event"].as_str().unwrap_or_default();
+            logged.entry(tier.to_string()).or_default().insert(event.to_string());
+        }
+        let all = told.iter().all(|(tier, events)| logged.get(tier).is_some_and(|logged| logged.is_superset(events)));
+        all.then_some(())
+    });
+    assert_eq!(logged, told, "{action}");
+}
 
 #[test]
 fn of_every_everyday_request_all_is_known() {
@@ -165,6 +210,10 @@ fn of_every_everyday_request_all_is_known() {
             let times: Vec<i64> = lines.iter().map(|line| line["time"].as_str().unwrap().parse().unwrap()).collect();
             assert!(times.is_sorted(), "by time: {times:?}");
         }
+    }
+    for (action, command) in LIFE {
+        let request = &asked.iter().find(|(name, _)| *name == command).expect("it was asked").1;
+        assert_events(&cloud, action, request);
     }
     assert!(background > 0 && background_covered * 100 >= background * 95, "{background_covered} of {background} µs");
 
