@@ -17,7 +17,7 @@ use ironbark_wsdl::envelope::{self, Outgoing};
 use ironbark_wsdl::wsse::{Identity, Profile, Security};
 use jiff::{SignedDuration, Timestamp};
 
-use support::{ADMIN, Lab};
+use support::{ADMIN, IMAGE, Lab};
 
 const PATH: &str = "/services/Eucalyptus";
 const HOST: &str = "cloud.example:8773";
@@ -161,6 +161,31 @@ async fn every_action_tells_rough_parameters_from_good_ones_without_breaking() {
             let (status, code) = stand.ask(signed(KEY, SECRET, stand.now(), &body)).await;
             assert!((400..500).contains(&status) && code != "ok", "{body}: {status} {code}");
         }
+    }
+}
+
+/// Good parameters of many actions, and of none too few.
+fn good(id: &str) -> String {
+    format!(
+        "InstanceId={id}&InstanceId.1={id}&ResourceId.1={id}&Tag.1.Key=a&ImageId={IMAGE}&MinCount=1&MaxCount=1&KeyName=k\
+         &GroupName=g&GroupDescription=d&Strategy=spread&Attribute=instanceType&InstanceType=m1.small&Count=1"
+    )
+}
+
+#[tokio::test]
+async fn every_action_leaves_a_trace_in_which_no_time_is_nobodys() {
+    let stand = Stand::new().await;
+    let id = stand.lab.running(1).await.remove(0);
+    for action in routes::actions().names(Door::Query) {
+        let body = format!("Action={action}&{}&Version=2016-11-15", good(&id));
+        let response = stand.front.handle(signed(KEY, SECRET, stand.now(), &body)).await;
+        let request_id = response.headers()["x-amzn-requestid"].to_str().unwrap();
+        let spans = stand.lab.cloud.recorder.of(request_id);
+        let whole =
+            spans.iter().find(|span| span.name == "clc.request").unwrap_or_else(|| panic!("{action}: {spans:?}"));
+        let parts = spans.iter().filter(|span| span.parent.as_deref() == Some(whole.id.as_str()));
+        let named: i64 = parts.filter(|part| part.name.starts_with("clc.")).map(|part| part.duration).sum();
+        assert!(named * 100 >= whole.duration * 95, "{action}: {named} of {} microseconds", whole.duration);
     }
 }
 

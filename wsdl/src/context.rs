@@ -186,10 +186,15 @@ impl OpenSpan {
 
     /// Ends the span: `ok`, or how it failed, in few words. Gives the moment, at which the next step
     /// may begin.
-    pub fn finish(mut self, outcome: impl Into<String>) -> Moment {
+    pub fn finish(self, outcome: impl Into<String>) -> Moment {
         let now = Moment::now();
-        self.record(outcome.into(), now);
+        self.finish_at(outcome, now);
         now
+    }
+
+    /// Ends the span where its last step has ended.
+    pub fn finish_at(mut self, outcome: impl Into<String>, ended: Moment) {
+        self.record(outcome.into(), ended);
     }
 
     fn record(&mut self, outcome: String, now: Moment) {

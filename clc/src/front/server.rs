@@ -136,8 +136,8 @@ impl<S: Directory> Front<S> {
                 (failure(door, id, &rejected), Err(rejected))
             }
         };
-        answering.finish("ok");
-        root.finish(outcome);
+        let answered = answering.finish("ok");
+        root.finish_at(outcome, answered);
         (answer, result)
     }
 
