@@ -103,6 +103,9 @@ fn everyday(cloud: &Cloud, image: &str) -> (String, Vec<(&'static str, String)>)
     ask(&["get-console-output", &id], "get-console-output");
     ask(&["get-password-data", &id], "get-password-data");
     ask(&["doctor"], "doctor");
+    let first = request_id(&run);
+    ask(&["trace", &first], "trace");
+    ask(&["logs", &first], "logs");
     ask(&["reboot-instances", &id], "reboot-instances");
     await_end(cloud, &id, "RebootInstances");
     ask(&["stop-instances", &id], "stop-instances");
@@ -128,8 +131,8 @@ fn tiers(lines: &[Value]) -> BTreeSet<&str> {
     lines.iter().filter_map(|line| line["tier"].as_str()?.split(':').next()).collect()
 }
 
-/// Every request that goes down to the node, but for those of administrators.
-const THROUGH_ALL_TIERS: [&str; 8] = [
+/// Every request that goes down to the node.
+const THROUGH_ALL_TIERS: [&str; 10] = [
     "run-instances",
     "get-console-output",
     "get-password-data",
@@ -138,6 +141,8 @@ const THROUGH_ALL_TIERS: [&str; 8] = [
     "start-instances",
     "terminate-instances",
     "doctor",
+    "trace",
+    "logs",
 ];
 
 /// The life of an instance: EC2's name of each request, and the command.
