@@ -20,7 +20,7 @@ use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
 use crate::deadlines::Resolution;
-use crate::lifecycle::{Due, Wish};
+use crate::lifecycle::{Due, Observed, Wish};
 use crate::placement;
 use crate::store::{Instance, Reason, Reservation, Resized, StoreError};
 
@@ -286,7 +286,9 @@ async fn settle(
         let text = result.reason.as_deref().unwrap_or("the cluster gave no reason");
         refusals.push(format!("{}: {text}", result.instance_id));
         let Some(instance) = instances.iter().find(|instance| instance.id == result.instance_id) else { continue };
-        if now.duration_since(convert::timestamp(instance.since)) >= REFUSED_FOR_LONG {
+        // What is being stopped already does not run again for it.
+        let under_way = instance.observed == Observed::Stopping;
+        if !under_way && now.duration_since(convert::timestamp(instance.since)) >= REFUSED_FOR_LONG {
             let reason = Reason::new("Server.InternalError", text);
             let known = (instance.epoch, instance.observed);
             cloud.store.resolve(instance.id.clone(), known, Resolution::TakeBack(back), reason, cloud.now()).await?;

@@ -136,6 +136,33 @@ async fn stop_and_start_keep_the_instance() {
 }
 
 #[tokio::test]
+async fn a_stop_is_forced_while_its_guest_is_being_asked() {
+    let mut lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    let stop = async |lab: &Lab, force: bool| {
+        let request = StopInstances { instance_ids: ids.clone(), force };
+        instances::stop_instances(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap();
+        lab.pass().await;
+        lab.poll().await;
+        assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopping);
+        let forced = lab.cc.forced.lock().unwrap().clone();
+        (lab.wire.count("StopInstances"), forced.into_iter().collect::<Vec<_>>())
+    };
+    assert_eq!(stop(&lab, false).await, (1, vec![]));
+    assert_eq!(stop(&lab, false).await, (1, vec![]), "it is asked already");
+    lab.wire.trouble("StopInstances", Trouble::NotSent);
+    assert_eq!(stop(&lab, true).await.1, [""; 0]);
+    lab.restart().await;
+    lab.pass().await;
+    assert_eq!(stop(&lab, true).await.1, ids, "what was not sent is not forgotten");
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    let told = lab.wire.count("StopInstances");
+    lab.pass_again().await;
+    assert_eq!((lab.state(&ids[0]).await, lab.wire.count("StopInstances")), (InstanceState::Stopped, told));
+}
+
+#[tokio::test]
 async fn a_start_that_is_refused_for_long_is_taken_back_with_the_reason() {
     let lab = Lab::new().await;
     let ids = lab.running(1).await;

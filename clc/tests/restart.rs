@@ -107,7 +107,7 @@ async fn a_termination_is_repeated_until_the_cluster_says_gone() {
 async fn a_stop_whose_answer_was_lost_is_a_stop() {
     let mut lab = Lab::new().await;
     let ids = lab.running(1).await;
-    let request = StopInstances { instance_ids: ids.clone(), force: true };
+    let request = StopInstances { instance_ids: ids.clone(), force: false };
     instances::stop_instances(lab.cloud.clone(), lab.ctx(), caller("admin"), request).await.unwrap();
     lab.wire.trouble("StopInstances", Trouble::AnswerLost);
     lab.pass().await;

@@ -78,6 +78,9 @@ impl Resized {
 }
 
 /// What is read of an instance, in the order of [`Instance`]'s fields.
+/// In which a stop can still be forced, though there is nothing else left to tell.
+const BEING_STOPPED: (Wish, Observed) = (Wish::Stop, Observed::Stopping);
+
 const COLUMNS: &str = "instance_id, reservation_id, launch_index, owner, cluster, wish, observed, force, epoch, \
     request_id, reason_code, reason_text, node, private_ip, public_ip, boot_count, last_reboot, launched, since, ended, \
     disable_api_termination, disable_api_stop, shutdown_behavior, monitored, type_name, memory_mb, cores";
@@ -142,9 +145,12 @@ impl Instance {
         self.boot_count.is_some_and(|boots| boots > 0)
     }
 
-    /// What its cluster must still be told.
+    /// What its cluster must still be told. A guest that is being asked to go off is switched off once that is forced.
     pub fn due(&self) -> Due {
-        lifecycle::due(self.wish, self.observed)
+        match lifecycle::due(self.wish, self.observed) {
+            Due::Nothing if self.force && (self.wish, self.observed) == BEING_STOPPED => Due::Stop,
+            due => due,
+        }
     }
 
     /// Reads a row of [`COLUMNS`].
@@ -202,9 +208,13 @@ impl Store {
     /// [`StoreError`] if it cannot be read.
     pub async fn due(&self) -> Result<Vec<Instance>, StoreError> {
         self.read(|tx| {
-            let due = pairs(|wish, observed| lifecycle::due(wish, observed) != Due::Nothing);
+            let due = pairs(|wish, observed| {
+                lifecycle::due(wish, observed) != Due::Nothing || (wish, observed) == BEING_STOPPED
+            });
             let condition = format!("WHERE (wish, observed) IN (VALUES {due}) ORDER BY launched, launch_index");
-            instances_of(tx, &condition, &[])
+            let mut found = instances_of(tx, &condition, &[])?;
+            found.retain(|instance| instance.due() != Due::Nothing);
+            Ok(found)
         })
         .await
     }

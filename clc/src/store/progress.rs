@@ -184,7 +184,14 @@ impl Store {
                 Err(refused) => return Ok(Err(refused)),
             };
             for instance in found {
-                match lifecycle::admit(act, instance.wish, instance.observed) {
+                let verdict = match lifecycle::admit(act, instance.wish, instance.observed) {
+                    // Its guest is being asked, and this is more than that.
+                    Verdict::Stay if force && !instance.force && instance.state() == InstanceState::Stopping => {
+                        Verdict::Go(Wish::Stop)
+                    }
+                    verdict => verdict,
+                };
+                match verdict {
                     Verdict::Refuse => {
                         let state = instance.state();
                         done(tx, &instance, &deed, None, &format!("refused: it is {}", state.name()))?;

@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part of this module")]
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
@@ -47,6 +47,8 @@ pub struct Cc {
     pub reasons: Mutex<BTreeMap<String, String>>,
     /// How often each instance has booted, and how its last reboot went; once, if it is not there.
     pub boots: Mutex<BTreeMap<String, (i32, String)>>,
+    /// The instances that it was told to switch off without asking.
+    pub forced: Mutex<BTreeSet<String>>,
     /// The size that each instance was last started with.
     pub sizes: Mutex<BTreeMap<String, Size>>,
     /// How many more it takes.
@@ -76,6 +78,7 @@ impl Cc {
             instances: Mutex::default(),
             reasons: Mutex::default(),
             boots: Mutex::default(),
+            forced: Mutex::default(),
             sizes: Mutex::default(),
             room: Mutex::new(100),
             refuses: Mutex::default(),
@@ -224,6 +227,9 @@ fn accepted(ids: &[String]) -> Vec<InstanceResult> {
 
 async fn stop_instances(cc: Arc<Cc>, _: Context, ask: StopInstances) -> Handled<StopInstancesResponse> {
     cc.check("StopInstances")?;
+    if ask.force == Some(true) {
+        cc.forced.lock().unwrap().extend(ask.instance_ids.clone());
+    }
     ask.instance_ids.iter().for_each(|id| cc.set(id, "stopping"));
     Ok(StopInstancesResponse { results: accepted(&ask.instance_ids), ..Default::default() })
 }
