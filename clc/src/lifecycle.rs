@@ -309,6 +309,44 @@ mod tests {
         }
     }
 
+    /// What users see after each report that is no answer to what was asked for: the guest, its node or somebody at the
+    /// node's console has done something.
+    #[test]
+    fn the_table_of_drift() {
+        use Observed as O;
+        use State as S;
+        use Wish as W;
+        let reports = [O::Pending, O::Running, O::Rebooting, O::Stopping, O::Stopped, O::ShuttingDown, O::Failed];
+        let (p, r, o, z, d, t) = (S::Pending, S::Running, S::Stopping, S::Stopped, S::ShuttingDown, S::Terminated);
+        let rows = [
+            (W::Run, O::Unseen, [p, r, r, p, p, d, t]),
+            (W::Run, O::Pending, [p, r, r, p, p, d, t]),
+            (W::Run, O::Running, [p, r, r, p, z, d, t]),
+            (W::Run, O::Rebooting, [p, r, r, p, z, d, t]),
+            (W::Run, O::Stopping, [p, r, r, p, z, d, t]),
+            (W::Run, O::Stopped, [p, r, r, p, p, d, t]),
+            (W::Run, O::ShuttingDown, [p, r, r, p, p, d, t]),
+            // Held for lost, and there again.
+            (W::Run, O::Gone, [p, r, r, p, p, d, t]),
+            (W::Stop, O::Running, [o, o, o, o, z, d, t]),
+            (W::Stop, O::Stopping, [o, o, o, o, z, d, t]),
+            // Switched on behind our back: it is stopped again.
+            (W::Stop, O::Stopped, [o, o, o, o, z, d, t]),
+            (W::Terminate, O::Running, [d, d, d, d, d, d, t]),
+            (W::Terminate, O::Stopped, [d, d, d, d, d, d, t]),
+            (W::Terminate, O::Gone, [t; 7]),
+            (W::Run, O::Failed, [t; 7]),
+            (W::Run, O::Terminated, [t; 7]),
+        ];
+        for (wish, before, after) in rows {
+            for (report, after) in reports.into_iter().zip(after) {
+                let seen = observe(wish, before, report, ShutdownBehavior::Stop);
+                assert_eq!(state(seen.wish, seen.observed), after, "{wish:?}, {before:?}, then {report:?}");
+            }
+        }
+        assert_eq!(due(Wish::Stop, Observed::Running), Due::Stop);
+    }
+
     #[test]
     fn only_a_running_instance_is_rebooted_and_its_wish_stays() {
         for (wish, observed) in everything() {
