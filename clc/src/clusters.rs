@@ -147,10 +147,18 @@ impl Clusters {
 
     /// What was last learnt of every cluster, by name.
     pub fn all_known(&self) -> Vec<(Cluster, Known)> {
+        let mut all = Vec::new();
+        self.look(|cluster, known| all.push((cluster.clone(), known.clone())));
+        all
+    }
+
+    /// Looks at what was last learnt of every cluster, by name.
+    pub fn look(&self, mut at: impl FnMut(&Cluster, &Known)) {
         let links: Vec<Arc<Link>> =
             self.links.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        let known = |link: &Link| link.known.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        links.iter().map(|link| (link.cluster.clone(), known(link))).collect()
+        for link in links {
+            at(&link.cluster, &link.known.lock().unwrap_or_else(PoisonError::into_inner));
+        }
     }
 
     /// Changes what is known of a cluster.

@@ -21,13 +21,13 @@ impl Reader {
     pub fn of(cloud: &Cloud, caller: &Caller) -> Self {
         let mut hosts = BTreeSet::new();
         if !caller.is_administrator() {
-            for (cluster, known) in cloud.clusters.all_known() {
+            cloud.clusters.look(|cluster, known| {
                 hosts.extend(host(&cluster.url));
-                for node in known.description.into_iter().flat_map(|description| description.nodes) {
+                for node in known.description.iter().flat_map(|description| &description.nodes) {
                     hosts.extend(host(&node.url));
-                    hosts.insert(node.name);
+                    hosts.insert(node.name.clone());
                 }
-            }
+            });
         }
         Self { hosts }
     }

@@ -276,6 +276,15 @@ fn lines_are_for_who_asked_and_no_secret_is_in_them() {
     }
     let refused = cloud.try_euca(&["--eucarc", &eucarc, "history", id]).expect_err("it is another's instance");
     assert!(refused.contains("InvalidInstanceID.NotFound"), "{refused}");
+    // Whoever runs an instance reads all of its request but which node it went to.
+    let answer = cloud.json(&["--eucarc", &eucarc, "run-instances", &image]);
+    let (request, id) = (request_id(&answer), answer["instancesSet"][0]["instanceId"].as_str().expect("an id"));
+    cloud.await_state(id, "running");
+    for command in ["logs", "trace"] {
+        let (all, shown) = (cloud.euca(&[command, &request]), cloud.euca(&["--eucarc", &eucarc, command, &request]));
+        assert!(all.contains("nc:n1") && !all.contains("[hidden]"), "{all}");
+        assert!(shown.contains("nc:[hidden]") && !shown.contains("nc:n1"), "{shown}");
+    }
     let refused = cloud.try_euca(&["logs", "nonsense"]).expect_err("no request has such an id");
     assert!(refused.contains("UUID"), "{refused}");
 }

@@ -56,13 +56,21 @@ pub(super) async fn shown(
     let asked = everybodys || !named.is_empty();
     let scope = if asked { caller.scope() } else { Scope::Account(caller.account.clone()) };
     let mut all = cloud.store.reservations(scope, cloud.shown_since(), named.to_vec()).await?;
-    let reader = Reader::of(cloud, caller);
-    let reasons = all.iter_mut().flat_map(|(_, instances)| instances).filter_map(|instance| instance.reason.as_mut());
-    reasons.for_each(|reason| reason.text = reader.text(&reason.text));
+    hide_hosts(cloud, caller, &mut all);
     let there: HashSet<&str> =
         all.iter().flat_map(|(_, instances)| instances).map(|instance| instance.id.as_str()).collect();
     let missing: Vec<&str> = named.iter().map(String::as_str).filter(|id| !there.contains(id)).collect();
     if missing.is_empty() { Ok(all) } else { Err(Ec2Error::no_instances(&missing)) }
+}
+
+/// Takes the hosts out of the reasons, for those who may not know them. Only those that a tier gave can name one.
+fn hide_hosts(cloud: &Cloud, caller: &Caller, all: &mut [(Reservation, Vec<Instance>)]) {
+    let reasons = all.iter_mut().flat_map(|(_, instances)| instances).filter_map(|instance| instance.reason.as_mut());
+    let mut given = reasons.filter(|reason| reason.code.starts_with("Server.")).peekable();
+    if given.peek().is_some() {
+        let reader = Reader::of(cloud, caller);
+        given.for_each(|reason| reason.text = reader.text(&reason.text));
+    }
 }
 
 /// Restarts instances: all of them are the caller's and running, or nothing is sent.
