@@ -66,6 +66,7 @@ fn detail(instance: &ironbark::NodeInstance) -> Option<Detail> {
         since: instance.since.timestamp(),
         boots: instance.boot_count,
         last_reboot: instance.last_reboot.clone(),
+        epoch: instance.epoch,
     })
 }
 
@@ -262,6 +263,7 @@ pub fn cluster_instance(instance: &Instance) -> ironbark::ClusterInstance {
         observed: instance.observed.unwrap_or(Timestamp::UNIX_EPOCH).into(),
         boot_count: instance.boots,
         last_reboot: instance.last_reboot.clone(),
+        epoch: instance.epoch,
     }
 }
 

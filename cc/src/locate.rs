@@ -89,7 +89,7 @@ pub async fn tell_owner<R: NodeRequest>(
 ) -> Result<R::Response, String> {
     let node = locate(cluster, id).await.one()?;
     let allowance = budget::share(ctx.remaining(), 1);
-    let answer = nodes::tell(cluster, ctx, &node, request, allowance).await;
+    let answer = nodes::tell(cluster, &ctx.about(id.as_str()), &node, request, allowance).await;
     cluster.kick(&node);
     answer.map_err(|error| nodes::sentence(&node, &error))
 }

@@ -28,7 +28,7 @@ pub async fn send(
     node: &NodeName,
     allowance: Duration,
 ) -> Sent {
-    match nodes::tell(cluster, ctx, node, convert::run_instance(id, spec), allowance).await {
+    match nodes::tell(cluster, &ctx.about(id.as_str()), node, convert::run_instance(id, spec), allowance).await {
         Ok(answer) => accepted(cluster, id, node, &answer).await,
         Err(error) if certainly_not_taken(&error) => return Sent::NotTaken(error),
         Err(error) => doubtful(cluster, id, node, &error).await,

@@ -1,10 +1,10 @@
 //! Between the three vocabularies: the clusters' wire, the records, and EC2. Pure.
 
-use ironbark_wsdl::Span;
 use ironbark_wsdl::cc;
 use ironbark_wsdl::ironbark::{self, ClusterInstance, ClusterNode, DescribeClusterResponse};
 use ironbark_wsdl::marshal::carry_bytes;
 use ironbark_wsdl::nc::VirtualMachine;
+use ironbark_wsdl::{Epochs, Span};
 use jiff::Timestamp;
 
 use crate::clusters::{Description, Node, Room};
@@ -217,6 +217,11 @@ pub fn description(response: &DescribeClusterResponse) -> Description {
     }
 }
 
+/// Which operation of each instance is the one that its record stands at.
+pub fn epochs(instances: &[Instance]) -> Epochs {
+    instances.iter().map(|instance| (instance.id.clone(), instance.epoch)).collect()
+}
+
 /// What a cluster says of one instance: by its description, which knows all the states, or by the
 /// three of 2.0.1. `None` for an instance without an id or in a state that no contract has.
 pub fn report(instance: &cc::Instance, described: Option<&ClusterInstance>) -> Option<Report> {
@@ -236,6 +241,7 @@ pub fn report(instance: &cc::Instance, described: Option<&ClusterInstance>) -> O
         public_ip: net.and_then(|net| address(&net.public_ip)),
         boot_count: described.and_then(|described| described.boot_count),
         last_reboot: described.and_then(|described| described.last_reboot.clone()),
+        epoch: described.and_then(|described| described.epoch),
     })
 }
 

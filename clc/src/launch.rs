@@ -126,7 +126,8 @@ async fn begin(cloud: &Arc<Cloud>, work: &mut JoinSet<()>) -> Result<(), StoreEr
 
 /// Sends one message, and says what came of it.
 async fn carry_out(cloud: &Arc<Cloud>, batch: &Batch, instances: &[Instance]) -> String {
-    let ctx = cloud.context(&batch.request_id, &batch.owner, BUDGET);
+    let epochs = convert::epochs(instances);
+    let ctx = cloud.context(&batch.request_id, &batch.owner, BUDGET).with_epochs(epochs);
     let ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
     let detail = ids.join(" ");
     let span = ctx.start(batch.kind.name(), &detail);

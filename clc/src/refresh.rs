@@ -113,6 +113,14 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
         *before = known;
     });
     let reported = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
+    for id in &reported.behind {
+        tracing::warn!(
+            event = "refresh.behind",
+            cluster,
+            instance = id,
+            "its node knows later operations than the records"
+        );
+    }
     for id in cloud.watch.new_strangers(cluster, &reported.strangers) {
         tracing::warn!(event = "refresh.stranger", cluster, instance = id, "not in the records; left alone");
     }

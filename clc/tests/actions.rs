@@ -135,6 +135,71 @@ async fn stop_and_start_keep_the_instance() {
     assert_eq!((lab.wire.count("StopInstances"), lab.wire.count("StartInstances")), (1, 1));
 }
 
+/// By this count a node knows which operation comes late, or twice.
+#[tokio::test]
+async fn each_operation_has_its_own_epoch_and_is_repeated_under_it() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    let id = &ids[0];
+    assert_eq!(lab.wire.epoch("RunInstances", id), Some(1));
+    for epoch in [2, 3] {
+        reboot(&lab, "admin", &ids).await.unwrap();
+        assert_eq!(lab.wire.epoch("RebootInstances", id), Some(epoch));
+    }
+    lab.cc.set(id, "running");
+    lab.poll().await;
+    lab.wire.trouble("StopInstances", Trouble::NotSent);
+    stop(&lab, &ids).await.unwrap();
+    lab.pass().await;
+    assert_eq!((lab.wire.count("StopInstances"), lab.wire.epoch("StopInstances", id)), (1, Some(4)));
+    lab.pass_again().await;
+    assert_eq!((lab.wire.count("StopInstances"), lab.wire.epoch("StopInstances", id)), (2, Some(4)));
+    lab.cc.set(id, "stopped");
+    lab.poll().await;
+    start(&lab, &ids).await.unwrap();
+    lab.pass().await;
+    assert_eq!(lab.wire.epoch("StartInstances", id), Some(5));
+    terminate(&lab, "admin", &ids).await.unwrap();
+    lab.pass().await;
+    assert_eq!(lab.wire.epoch("TerminateInstances", id), Some(6));
+}
+
+/// Records that were put back from a copy count from there; a node that has heard more would pass over all of it.
+#[tokio::test]
+async fn records_that_are_an_older_copy_catch_up_with_the_node() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    stop(&lab, &ids).await.unwrap();
+    lab.cc.refuse("StopInstances", "nothing was done, since a later operation (epoch 7) has come before it");
+    lab.pass().await;
+    assert_eq!(lab.wire.epoch("StopInstances", &ids[0]), Some(2));
+    lab.cc.epochs.lock().unwrap().insert(ids[0].clone(), 7);
+    lab.poll().await;
+    lab.cc.refuses.lock().unwrap().clear();
+    lab.pass_again().await;
+    assert_eq!(lab.wire.epoch("StopInstances", &ids[0]), Some(8));
+}
+
+#[tokio::test]
+async fn a_guest_that_goes_down_right_after_its_start_stays_down() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    let id = &ids[0];
+    stop(&lab, &ids).await.unwrap();
+    lab.pass().await;
+    lab.cc.set(id, "stopped");
+    lab.poll().await;
+    start(&lab, &ids).await.unwrap();
+    lab.pass().await;
+    // Between two polls it ran, and its guest turned it off.
+    lab.cc.boots.lock().unwrap().insert(id.clone(), (2, String::new()));
+    lab.cc.set(id, "stopped");
+    lab.poll().await;
+    assert_eq!(lab.state(id).await, InstanceState::Stopped);
+    lab.pass_again().await;
+    assert_eq!(lab.wire.count("StartInstances"), 1);
+}
+
 #[tokio::test]
 async fn a_stop_is_forced_while_its_guest_is_being_asked() {
     let mut lab = Lab::new().await;

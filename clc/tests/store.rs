@@ -84,6 +84,7 @@ fn report(id: &str, observed: Observed) -> Report {
         private_ip: None,
         public_ip: None,
         boot_count: None,
+        epoch: None,
         last_reboot: None,
     }
 }

@@ -31,12 +31,14 @@ pub fn envelope(data: &[u8]) {
     parses_elsewhere(&envelope);
     // What was read can be sent on, and is read again as it was, even by the smaller limits unless it
     // has grown.
+    let epochs = Some(envelope.epochs.to_string()).filter(|epochs| !epochs.is_empty());
     let outgoing = Outgoing {
         to: envelope.to.as_deref(),
         action: envelope.action.as_deref(),
         message_id: envelope.message_id.as_deref(),
         relates_to: envelope.relates_to.as_deref(),
         reason: envelope.reason.as_deref(),
+        epochs: epochs.as_deref(),
         body: &envelope.body,
     };
     let written = envelope::write(&outgoing, None).expect("what was read can be written");
@@ -45,7 +47,9 @@ pub fn envelope(data: &[u8]) {
 }
 
 /// All that a handler can learn from an envelope.
-fn said(envelope: &Envelope) -> [Option<String>; 8] {
+type Said = [Option<String>; 9];
+
+fn said(envelope: &Envelope) -> Said {
     [
         Some(envelope.body.clone()),
         Some(envelope.body_name.namespace.clone()),
@@ -55,6 +59,7 @@ fn said(envelope: &Envelope) -> [Option<String>; 8] {
         envelope.message_id.clone(),
         envelope.relates_to.clone(),
         envelope.reason.clone(),
+        Some(envelope.epochs.to_string()),
     ]
 }
 
@@ -92,7 +97,7 @@ const THEN: &str = "2026-11-20T12:01:00Z";
 struct Doors {
     strict: Security,
     user: Security,
-    originals: Vec<[Option<String>; 8]>,
+    originals: Vec<Said>,
 }
 
 fn doors() -> &'static Doors {
@@ -123,7 +128,7 @@ pub fn verifier(data: &[u8]) {
         }
         if old {
             // 2.0.1's signature covers the addressing only.
-            let addressing = |said: &[Option<String>; 8]| said[3..7].to_vec();
+            let addressing = |said: &Said| said[3..7].to_vec();
             assert!(doors.originals.iter().any(|original| addressing(original) == addressing(&said)), "{said:?}");
         } else {
             assert!(doors.originals.contains(&said), "believed, and never signed: {said:?}");

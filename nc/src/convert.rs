@@ -272,6 +272,7 @@ pub fn node_instance(record: &Record) -> ironbark::NodeInstance {
         boot_count: number(u64::from(record.boots)),
         last_reboot: record.last_reboot.clone(),
         private_ip: (private_ip != UNKNOWN_IP).then_some(private_ip),
+        epoch: record.operation.as_ref().map(|operation| operation.epoch),
     }
 }
 

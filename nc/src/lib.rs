@@ -18,6 +18,7 @@ pub mod inventory;
 pub mod lifecycle;
 pub mod node;
 pub mod observe;
+pub mod operation;
 pub mod routes;
 pub mod runner;
 pub mod seed;

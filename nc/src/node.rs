@@ -19,7 +19,8 @@ use crate::ids::InstanceId;
 use crate::images::ImageStore;
 use crate::lifecycle::{self, Request};
 use crate::observe::{self, Health};
-use crate::runner::{self, Accepted, First, Handle};
+use crate::operation::Accepted;
+use crate::runner::{self, First, Handle};
 use crate::shop::{Shop, Times};
 use crate::state::{LaunchOrder, Record, Resized, Store};
 

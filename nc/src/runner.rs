@@ -19,13 +19,15 @@ use crate::ids::InstanceId;
 use crate::lifecycle::{
     self, Action, Decision, Effect, Ended, Event, Off, Reboot, RebootEnd, Request, Sighting, State, Timer,
 };
+use crate::operation::{Accepted, Order};
 use crate::shop::Shop;
 use crate::state::{Record, Resized, Staged, StoreError};
 
 mod handle;
+mod ordering;
 mod plugging;
 
-pub use handle::{Accepted, Handle, Message, VolumeAsk};
+pub use handle::{Handle, Message, VolumeAsk};
 
 /// Messages a runner may be behind before senders wait.
 const INBOX: usize = 64;
@@ -122,8 +124,8 @@ impl Runner {
     async fn hear(&mut self, message: Message) {
         match message {
             Message::Ask { request, ctx, answer } => self.asked(request, ctx, answer).await,
-            Message::Resize { resized, answer } => {
-                let _ = answer.send(self.resized(&resized).await);
+            Message::Resize { resized, ctx, answer } => {
+                let _ = answer.send(self.resized(&resized, &ctx).await);
             }
             Message::Volume { ask, ctx, answer } => self.volume_asked(ask, &ctx, answer).await,
             Message::Seen { domain, asked } => self.seen(domain, asked).await,
@@ -134,45 +136,50 @@ impl Runner {
 
     async fn asked(&mut self, request: Request, ctx: Context, answer: oneshot::Sender<Result<Accepted, Refusal>>) {
         let before = self.record.state.clone();
-        let switches = matches!(request, Request::Stop { .. } | Request::Start);
-        if switches && self.record.is_overtaken(ctx.request.as_str()) {
-            tracing::info!(event = "nc.request.overtaken", instance = %self.id, req = %ctx.request, "it came too late");
-            let _ = answer.send(Ok(Accepted { after: before.clone(), before }));
-            return;
+        match self.order(request, &ctx) {
+            Order::Due => {}
+            Order::Again(as_before) => {
+                tracing::info!(event = "nc.request.repeated", instance = %self.id, req = %ctx.request, "it is done already");
+                let _ = answer.send(Ok(as_before.clone()));
+                return;
+            }
+            Order::Late(than) => {
+                let _ = answer.send(Err(self.overtaken(&ctx, than)));
+                return;
+            }
         }
-        let effects = match lifecycle::step(&before, Event::Asked(request)) {
+        let (state, effects, changes) = match lifecycle::step(&before, Event::Asked(request)) {
             Decision::Refuse(reason) => {
                 let _ = answer.send(Err(Refusal::new(format!("{}: {reason}", self.id))));
                 return;
             }
-            Decision::Stay => Vec::new(),
-            Decision::Go { state, effects } => {
-                let mut next = self.next_record(state, &effects);
-                if switches {
-                    next.switch(ctx.request.as_str());
-                }
-                if let Err(error) = self.save(&next).await {
-                    let text = format!(
-                        "{}: not done, since its record could not be saved: {}",
-                        self.id,
-                        effects::causes(&error)
-                    );
-                    let _ = answer.send(Err(Refusal::new(text)));
-                    return;
-                }
-                self.ctx = ctx.detached(WORK_BUDGET);
-                self.open_work(work_name(request));
-                self.enter(next);
-                effects
-            }
+            Decision::Stay => (before.clone(), Vec::new(), false),
+            Decision::Go { state, effects } => (state, effects, true),
         };
+        let mut next = self.next_record(state.clone(), &effects);
+        let accepted = Accepted { before, after: state };
+        self.note_operation(&mut next, request, &ctx, &accepted);
+        if let Err(error) = self.save(&next).await {
+            let text =
+                format!("{}: not done, since its record could not be saved: {}", self.id, effects::causes(&error));
+            let _ = answer.send(Err(Refusal::new(text)));
+            return;
+        }
+        if changes {
+            self.ctx = ctx.detached(WORK_BUDGET);
+            self.open_work(work_name(request));
+        }
+        self.enter(next);
         // The caller may have gone; what was accepted is done all the same.
-        let _ = answer.send(Ok(Accepted { before, after: self.record.state.clone() }));
+        let _ = answer.send(Ok(accepted));
         self.perform(effects).await;
     }
 
     /// A stopped instance gets another size; its domain is made of the record when it starts.
-    async fn resized(&mut self, to: &Resized) -> Result<(), Refusal> {
+    async fn resized(&mut self, to: &Resized, ctx: &Context) -> Result<(), Refusal> {
+        if let Order::Late(than) = self.order(Request::Start, ctx) {
+            return Err(self.overtaken(ctx, than));
+        }
         if !matches!(self.record.state, State::Stopped(_)) {
             return Ok(());
         }
@@ -213,6 +220,9 @@ impl Runner {
                 | Effect::Explain(_)
                 | Effect::Forget => {}
             }
+        }
+        if let Some(operation) = &mut next.operation {
+            operation.done |= operation.is_reached(&state, effects);
         }
         if state != self.record.state {
             next.entered = now;

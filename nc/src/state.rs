@@ -21,11 +21,10 @@ use uuid::Uuid;
 use crate::ids::InstanceId;
 use crate::images::{Format, Kind};
 use crate::lifecycle::State;
+use crate::operation::Operation;
 
 /// The form of the records. One of another version is not read and not touched.
 const VERSION: u32 = 1;
-/// How many of the requests that switched an instance are remembered; messages are not late for longer.
-const SWITCHES: usize = 8;
 
 /// Everything a node knows of one instance.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -61,9 +60,9 @@ pub struct Record {
     pub volumes: Vec<Volume>,
     /// What staging made, once it has.
     pub staged: Option<Staged>,
-    /// The requests that switched it off and on, the latest last.
+    /// The last operation on it; none while none came with an epoch.
     #[serde(default)]
-    pub switched_by: Vec<String>,
+    pub operation: Option<Operation>,
 }
 
 /// A uuid as text.
@@ -217,20 +216,6 @@ pub struct Staged {
 }
 
 impl Record {
-    /// Whether this request has switched it before, and another one has since: a message that comes too late.
-    pub fn is_overtaken(&self, request: &str) -> bool {
-        self.switched_by.iter().rev().skip(1).any(|before| before == request)
-    }
-
-    /// Notes that this request switches it.
-    pub fn switch(&mut self, request: &str) {
-        if self.switched_by.last().is_none_or(|latest| latest != request) {
-            self.switched_by.push(request.to_string());
-            let surplus = self.switched_by.len().saturating_sub(SWITCHES);
-            self.switched_by.drain(..surplus);
-        }
-    }
-
     /// The record of an instance that was just accepted.
     pub fn new(id: InstanceId, order: LaunchOrder, state: State, now: Timestamp) -> Self {
         let reason = state.reason(std::time::Duration::ZERO);
@@ -250,7 +235,7 @@ impl Record {
             learnt_ip: None,
             volumes: Vec::new(),
             staged: None,
-            switched_by: Vec::new(),
+            operation: None,
         }
     }
 

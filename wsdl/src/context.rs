@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use uuid::Uuid;
 
+use crate::epochs::Epochs;
 use crate::trace::{Moment, Recorder, Span};
 
 tokio::task_local! {
@@ -83,6 +84,8 @@ pub struct Context {
     pub request: RequestId,
     /// The user on whose behalf it runs; [`SYSTEM_USER`] for the cloud's own work.
     pub user: String,
+    /// Which operation of each of its instances it is, where that is known.
+    pub epochs: Epochs,
     /// When the caller stops waiting.
     pub deadline: Instant,
     /// The span under which work is now; empty at the top.
@@ -94,7 +97,8 @@ pub struct Context {
 impl Context {
     /// A new request that begins in this tier.
     pub fn new(request: RequestId, user: impl Into<String>, budget: Duration, recorder: Arc<Recorder>) -> Self {
-        Self { request, user: user.into(), deadline: Instant::now() + budget, span: String::new(), recorder }
+        let (deadline, span) = (Instant::now() + budget, String::new());
+        Self { request, user: user.into(), epochs: Epochs::default(), deadline, span, recorder }
     }
 
     /// Work that the cloud does by itself (polling, cleaning up), under an id of its own.
@@ -130,6 +134,18 @@ impl Context {
         let mut inner = self.clone();
         inner.deadline = Instant::now() + budget;
         inner
+    }
+
+    /// The same request as these operations of its instances.
+    #[must_use]
+    pub fn with_epochs(mut self, epochs: Epochs) -> Self {
+        self.epochs = epochs;
+        self
+    }
+
+    /// The same request as far as it is about one instance.
+    pub fn about(&self, instance_id: &str) -> Self {
+        self.clone().with_epochs(self.epochs.only(instance_id))
     }
 
     /// Opens a span of this request. `name` is stable and documented (`cc.place`); `detail` says

@@ -110,6 +110,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone(),
+            epochs: envelope.epochs.clone(),
             received,
         };
         let Served { reply, ctx } = match self.router.serve(incoming).await {
@@ -134,6 +135,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             message_id: None,
             relates_to: request.message_id.as_deref(),
             reason,
+            epochs: None,
             body,
         };
         let signer = self.security.as_ref().map(Security::signer);

@@ -13,6 +13,7 @@ use std::fmt;
 
 pub use write::{Outgoing, write};
 
+use crate::epochs::Epochs;
 use crate::euca201::OldFault;
 use crate::fault::{Fault, FaultCode};
 use events::Events;
@@ -87,6 +88,8 @@ pub struct Envelope {
     pub relates_to: Option<String>,
     /// Our own header block `Reason`: why an operation was refused.
     pub reason: Option<String>,
+    /// Our own header block `Epochs`: which operation of each instance this is.
+    pub epochs: Epochs,
     /// The blocks of the Header.
     pub(crate) header: Vec<Element>,
     /// What a signature can name, and SignedInfo.

@@ -12,6 +12,7 @@ pub mod command;
 pub mod context;
 pub mod endpoint;
 pub mod envelope;
+pub mod epochs;
 pub mod euca201;
 pub mod fault;
 pub mod http;
@@ -26,6 +27,7 @@ pub mod trace;
 pub mod wsse;
 
 pub use context::{Context, OpenSpan, RequestId};
+pub use epochs::Epochs;
 pub use fault::{CallError, Fault, FaultCode, Refusal};
 pub use service::{Exchange, Message, Reply, Request, Response, Router, Service, Transport, call};
 pub use trace::{Moment, Recorder, Span};

@@ -144,10 +144,12 @@ impl SoapClient {
         if let (Profile::Euca201, Some(security)) = (self.profile, &self.security) {
             return old::write(&self.url, exchange, action, security.identity());
         }
+        let epochs = (!exchange.epochs.is_empty()).then(|| exchange.epochs.to_string());
         let outgoing = Outgoing {
             to: Some(&self.url),
             action: Some(action),
             message_id: Some(&exchange.message_id),
+            epochs: epochs.as_deref(),
             body: &exchange.body,
             ..Outgoing::default()
         };

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use yaserde::{YaDeserialize, YaSerialize};
 
 use crate::context::{Context, RequestId, SYSTEM_USER};
+use crate::epochs::Epochs;
 use crate::fault::{CallError, Fault, Refusal};
 use crate::marshal::{from_xml, to_xml};
 use crate::trace::{Moment, Recorder};
@@ -94,6 +95,8 @@ pub struct Exchange {
     pub body: String,
     /// `urn:uuid:...`: the wsa:MessageID, and the id of the caller's span for this call.
     pub message_id: String,
+    /// Which operation of each of its instances it is.
+    pub epochs: Epochs,
 }
 
 /// What came back: the body's child in canonical form, and the reason of a refusal.
@@ -150,7 +153,9 @@ async fn exchange<R: Request>(
         reason: error.to_string(),
     };
     let body = to_xml(request).map_err(unmarshallable)?;
-    let reply = transport.send(ctx, Exchange { service: R::SERVICE, operation: R::NAME, body, message_id }).await?;
+    let epochs = ctx.epochs.clone();
+    let exchange = Exchange { service: R::SERVICE, operation: R::NAME, body, message_id, epochs };
+    let reply = transport.send(ctx, exchange).await?;
     let response: R::Response = from_xml(&reply.body).map_err(unmarshallable)?;
     if response.accepted() == Some(false) {
         let reason = reply
@@ -173,6 +178,8 @@ pub struct Incoming {
     pub body: String,
     /// The caller's wsa:MessageID, under which our spans hang.
     pub message_id: Option<String>,
+    /// Which operation of each of its instances it is.
+    pub epochs: Epochs,
     /// When its bytes were there: before they were read and their signature verified.
     pub received: Moment,
 }
@@ -262,7 +269,7 @@ where
     let describes = R::NAME.trim_start_matches("nc").starts_with("Describe") && !asks_of_requests;
     let poll = describes && user == SYSTEM_USER;
     let recorder = if poll { Arc::new(Recorder::silent(recorder.tier())) } else { recorder };
-    let mut ctx = Context::new(id, user, budget, recorder);
+    let mut ctx = Context::new(id, user, budget, recorder).with_epochs(incoming.epochs);
     ctx.span = incoming.message_id.unwrap_or_default();
     let kind = ctx.recorder.kind();
     ctx.start(format!("{kind}.verify"), "").since(incoming.received).finish("ok");
@@ -303,6 +310,7 @@ impl<S: Send + Sync + 'static> Transport for Router<S> {
                 operation: exchange.operation.to_string(),
                 body: exchange.body,
                 message_id: Some(exchange.message_id),
+                epochs: exchange.epochs,
                 received: Moment::now(),
             };
             let budget = ctx.remaining();

@@ -50,6 +50,7 @@ fn xmlsec_verifies_what_we_sign() {
             message_id: Some("urn:uuid:0d2f7f3e-57b5-4f0e-8d29-94ae3d6f6d10"),
             relates_to: Some("urn:uuid:other"),
             reason: Some("a < b & \"c\"\r\n"),
+            epochs: None,
             body: "<n:ncRebootInstance xmlns:n='http://eucalyptus.ucsb.edu/' z='1' a='2'>\r\n<n:instanceId>i-1A2B3C4D</n:instanceId><n:e/></n:ncRebootInstance>",
         };
         let document = write(&outgoing, Some(&security.signer())).expect("well formed");

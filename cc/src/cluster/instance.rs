@@ -57,6 +57,9 @@ pub struct Instance {
     pub boots: Option<i32>,
     /// How its last reboot went, where the node tells.
     pub last_reboot: Option<String>,
+    /// The epoch of the last operation that its node took, where the node tells.
+    #[serde(default)]
+    pub epoch: Option<i64>,
     /// The cluster's report counter when its node accepted it: a report begun before then cannot
     /// have listed it. Not kept over a restart, which begins with new reports.
     #[serde(skip)]
@@ -287,6 +290,7 @@ impl Instance {
             bundle: None,
             boots: None,
             last_reboot: None,
+            epoch: None,
             accepted_at: 0,
         }
     }

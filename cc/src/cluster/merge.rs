@@ -68,6 +68,8 @@ pub struct Detail {
     pub boots: i32,
     /// How the last reboot went.
     pub last_reboot: Option<String>,
+    /// The epoch of the last operation that its node took.
+    pub epoch: Option<i64>,
 }
 
 /// Something that a merge found out.
@@ -209,6 +211,7 @@ fn update(instance: &mut Instance, seen: Sighting, now: Timestamp) {
             instance.since = detail.since;
             instance.boots = Some(detail.boots);
             instance.last_reboot = detail.last_reboot;
+            instance.epoch = detail.epoch;
         }
         None => {
             let state = seen.coarse.refine(Some(instance.state));

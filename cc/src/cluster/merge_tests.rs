@@ -213,8 +213,14 @@ fn the_remains_of_a_refused_attempt_do_not_disturb() {
 #[test]
 fn a_stopped_instance_stays_stopped_when_the_detail_is_missing_once() {
     let mut beliefs = beliefs();
-    let detail =
-        Detail { state: State::Stopped, reason: Some("asked".into()), since: at(5), boots: 1, last_reboot: None };
+    let detail = Detail {
+        state: State::Stopped,
+        reason: Some("asked".into()),
+        since: at(5),
+        boots: 1,
+        last_reboot: None,
+        epoch: None,
+    };
     report(&mut beliefs, "n1", vec![Sighting { detail: Some(detail), ..seen(1, Coarse::Extant) }], 400, 6);
     report(&mut beliefs, "n1", vec![seen(1, Coarse::Extant)], 400, 8);
     let instance = &beliefs.instances[&id(1)];

@@ -126,6 +126,7 @@ async fn end_later(cluster: &Cluster, id: &InstanceId, why: String) -> Result<()
 
 async fn end_on(cluster: Arc<Cluster>, ctx: Context, node: NodeName, id: InstanceId) -> Result<(), String> {
     let request = nc::TerminateInstance { instance_id: id.to_string(), ..Default::default() };
+    let ctx = ctx.about(id.as_str());
     let answer = nodes::tell(&cluster, &ctx, &node, request, budget::share(ctx.remaining(), 1)).await;
     cluster.kick(&node);
     answer.map(drop).map_err(|error| nodes::sentence(&node, &error))

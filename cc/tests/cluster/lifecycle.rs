@@ -36,6 +36,24 @@ async fn each_id_goes_to_its_own_node_only() {
     assert_eq!((n1.asked("ncRebootInstance"), n2.asked("ncRebootInstance")), (vec![A.into()], vec![B.into()]));
 }
 
+/// What a node knows of the order of operations it knows from the cloud's count, which passes through here.
+#[tokio::test(start_paused = true)]
+async fn each_node_hears_the_epoch_of_its_own_instance() {
+    let (cloud, n1, n2) = two().await;
+    let epochs = format!("{A}:4 {B}:7");
+    cloud.call_at(&epochs, reboot(&[A, B])).await.unwrap();
+    assert_eq!(n1.epochs("ncRebootInstance"), [format!("{A}:4")]);
+    assert_eq!(n2.epochs("ncRebootInstance"), [format!("{B}:7")]);
+    let stop = ironbark::StopInstances { instance_ids: vec![A.into()], ..Default::default() };
+    cloud.call_at(&format!("{A}:5"), stop).await.unwrap();
+    assert_eq!(n1.epochs("StopInstance"), [format!("{A}:5")]);
+    let end = cc::TerminateInstances { instance_ids: vec![B.into()], ..Default::default() };
+    cloud.call_at(&format!("{B}:8"), end).await.unwrap();
+    assert_eq!(n2.epochs("ncTerminateInstance"), [format!("{B}:8")]);
+    cloud.poll().await;
+    assert!(n1.epochs("DescribeNode").iter().all(String::is_empty));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_told_id_by_id() {
     let (cloud, _n1, n2) = two().await;

@@ -47,6 +47,7 @@ struct State {
     moods: BTreeMap<String, Mood>,
     instances: BTreeMap<String, (nc::Instance, String)>,
     asked: Vec<(String, String)>,
+    epochs: Vec<(String, String)>,
     memory: i32,
     cores: i32,
     old_wire: bool,
@@ -59,6 +60,7 @@ impl ScriptedNode {
             moods: BTreeMap::new(),
             instances: BTreeMap::new(),
             asked: Vec::new(),
+            epochs: Vec::new(),
             memory,
             cores: 64,
             old_wire: false,
@@ -83,6 +85,12 @@ impl ScriptedNode {
     /// The ids that an operation was called with (empty where it has none).
     pub fn asked(&self, operation: &str) -> Vec<String> {
         self.state().asked.iter().filter(|(name, _)| name == operation).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// The epochs that came with the messages of an operation.
+    pub fn epochs(&self, operation: &str) -> Vec<String> {
+        let told = self.state().epochs.clone();
+        told.into_iter().filter(|(name, _)| name == operation).map(|(_, epochs)| epochs).collect()
     }
 
     /// The states of its instances.
@@ -222,6 +230,7 @@ impl State {
             state: state.clone(),
             since: DateTime::default(),
             boot_count: 1,
+            epoch: None,
             ..Default::default()
         };
         ironbark::DescribeNodeResponse {
@@ -248,6 +257,7 @@ impl Transport for ScriptedNode {
                     .unwrap_or_default();
                 let id = id.split('<').next().unwrap_or_default().to_string();
                 state.asked.push((exchange.operation.to_string(), id));
+                state.epochs.push((exchange.operation.to_string(), exchange.epochs.to_string()));
                 let named = state.moods.get(exchange.operation).or_else(|| state.moods.get("*"));
                 named.copied().unwrap_or(Mood::Well)
             };
@@ -371,6 +381,13 @@ impl Harness {
         call(&self.router, &ctx, request).await
     }
 
+    /// A call of the cloud as these operations of its instances.
+    pub async fn call_at<R: Request>(&self, epochs: &str, request: R) -> Result<R::Response, CallError> {
+        let recorder = Arc::new(Recorder::new("clc"));
+        let ctx = Context::new(RequestId::random(), SYSTEM_USER, Duration::from_secs(3600), recorder);
+        call(&self.router, &ctx.with_epochs(epochs.parse().unwrap()), request).await
+    }
+
     /// A call of the cloud under that request, as the super-user.
     pub async fn call_under<R: Request>(&self, id: &RequestId, request: R) -> Result<R::Response, CallError> {
         let recorder = Arc::new(Recorder::new("clc"));
@@ -384,7 +401,8 @@ impl Harness {
         let recorder = Arc::new(Recorder::new("clc"));
         let ctx = Context::new(RequestId::random(), SYSTEM_USER, Duration::from_secs(3600), recorder);
         let body = to_xml(&request).unwrap();
-        let exchange = Exchange { service: R::SERVICE, operation: R::NAME, body, message_id: "urn:uuid:1".into() };
+        let (message_id, epochs) = ("urn:uuid:1".into(), ctx.epochs.clone());
+        let exchange = Exchange { service: R::SERVICE, operation: R::NAME, body, message_id, epochs };
         from_xml(&self.router.send(&ctx, exchange).await.unwrap().body).unwrap()
     }
 

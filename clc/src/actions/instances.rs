@@ -92,7 +92,7 @@ pub async fn reboot_instances(
     }
     let mut calls = JoinSet::new();
     for (cluster, instances) in by_cluster {
-        let (cloud, ctx) = (cloud.clone(), ctx.clone());
+        let (cloud, ctx) = (cloud.clone(), ctx.clone().with_epochs(convert::epochs(&instances)));
         calls.spawn(async move {
             let instance_ids: Vec<String> = instances.iter().map(|instance| instance.id.clone()).collect();
             let detail = instance_ids.join(" ");

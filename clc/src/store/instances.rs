@@ -104,7 +104,7 @@ pub struct Instance {
     pub observed: Observed,
     /// A stop does not ask the guest.
     pub force: bool,
-    /// Grows with each change of the wish.
+    /// Counts its operations: grows with each change of the wish, and with each reboot.
     pub epoch: i64,
     /// The request that made the present wish.
     pub request_id: String,

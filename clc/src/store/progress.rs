@@ -32,6 +32,8 @@ pub struct Report {
     pub boot_count: Option<i32>,
     /// How its last reboot went.
     pub last_reboot: Option<String>,
+    /// The epoch of the last operation that its node took.
+    pub epoch: Option<i64>,
 }
 
 /// What came of a cluster's whole report.
@@ -41,6 +43,8 @@ pub struct Reported {
     pub strangers: Vec<String>,
     /// Ours that have ended, and live there.
     pub ended: Vec<String>,
+    /// Those whose nodes took operations that are not in the records: the records are an older copy.
+    pub behind: Vec<String>,
     /// The requests whose end it showed.
     pub learnt: Vec<Learnt>,
 }
@@ -111,10 +115,26 @@ impl Instance {
         }
     }
 
+    /// How it was before what a report tells. One that was stopped, is stopped, and has booted in between was started
+    /// and turned off between two reports.
+    fn last_known(&self, report: &Report) -> Observed {
+        let booted = self.boot_count.zip(report.boot_count).is_some_and(|(before, now)| now > before);
+        if self.observed == Observed::Stopped && booted { Observed::Running } else { self.observed }
+    }
+
+    /// Takes the place after the last operation that its node took, where that is one the records do not know: nodes
+    /// pass over what is older. True if that was so.
+    fn catch_up(&mut self, report: &Report) -> bool {
+        let ahead = report.epoch.filter(|epoch| *epoch > self.epoch);
+        self.epoch = ahead.map_or(self.epoch, |epoch| epoch.saturating_add(1));
+        ahead.is_some()
+    }
+
     /// What its cluster's report makes of the record.
     fn take(&mut self, report: &Report, now: i64) {
         let was_over = self.state() == InstanceState::Terminated;
-        let seen = lifecycle::observe(self.wish, self.observed, report.observed, self.attributes.shutdown_behavior);
+        let seen =
+            lifecycle::observe(self.wish, self.last_known(report), report.observed, self.attributes.shutdown_behavior);
         self.move_to(seen.wish, seen.observed, now);
         let is_over = self.state() == InstanceState::Terminated;
         if seen.by_guest {
@@ -212,6 +232,9 @@ impl Store {
                     instance.wish(wish, force, &deed);
                     save(tx, &instance)?;
                     close_all(tx, &instance.id, &format!("overtaken by {}", deed.action), deed.at)?;
+                } else if act == Act::Reboot {
+                    instance.epoch += 1;
+                    save(tx, &instance)?;
                 }
                 note(tx, &instance, act, force, &deed)?;
                 let after = instance.state();
@@ -370,13 +393,16 @@ impl Store {
         now: i64,
     ) -> Result<Reported, StoreError> {
         self.write(move |tx| {
-            let Reported { mut strangers, mut ended, mut learnt } = Reported::default();
+            let Reported { mut strangers, mut ended, mut behind, mut learnt } = Reported::default();
             for report in &reports {
                 let Some(mut instance) = by_id(tx, &report.id)?.filter(|instance| instance.cluster == cluster) else {
                     strangers.push(report.id.clone());
                     continue;
                 };
                 let before = instance.clone();
+                if instance.catch_up(report) {
+                    behind.push(report.id.clone());
+                }
                 instance.take(report, now);
                 let changed = instance != before;
                 if changed {
@@ -406,7 +432,7 @@ impl Store {
                     learnt.extend(follow(tx, &before, &instance, None, now)?);
                 }
             }
-            Ok(Reported { strangers, ended, learnt })
+            Ok(Reported { strangers, ended, behind, learnt })
         })
         .await
     }

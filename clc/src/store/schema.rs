@@ -113,7 +113,7 @@ CREATE TABLE reservations (
     created          INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- wish and observed: the words of lifecycle.rs. epoch: grows with each change of the wish.
+-- wish and observed: the words of lifecycle.rs. epoch: grows with each change of the wish, and with each reboot.
 CREATE TABLE instances (
     instance_id    TEXT PRIMARY KEY,
     reservation_id TEXT NOT NULL REFERENCES reservations (reservation_id),

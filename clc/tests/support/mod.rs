@@ -31,7 +31,7 @@ use ironbark_wsdl::ironbark::{
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
-use ironbark_wsdl::{CallError, Context, Exchange, Recorder, Refusal, Reply, RequestId, Router, Transport, cc};
+use ironbark_wsdl::{CallError, Context, Epochs, Exchange, Recorder, Refusal, Reply, RequestId, Router, Transport, cc};
 use jiff::Timestamp;
 use tempfile::TempDir;
 
@@ -65,6 +65,8 @@ pub struct Cc {
     pub story: Mutex<Option<DescribePlacementsResponse>>,
     /// The placement group that each instance joined; none: it knows no such operation.
     pub groups: Mutex<Option<BTreeMap<String, String>>>,
+    /// The epoch that each instance's node last took, where a test says so.
+    pub epochs: Mutex<BTreeMap<String, i64>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -87,6 +89,7 @@ impl Cc {
             plan: Mutex::new(None),
             story: Mutex::new(None),
             groups: Mutex::new(None),
+            epochs: Mutex::default(),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -273,6 +276,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
         observed: now.into(),
         boot_count: Some(boots.get(id).map_or(1, |(count, _)| *count)),
         last_reboot: boots.get(id).map(|(_, how)| how.clone()),
+        epoch: cc.epochs.lock().unwrap().get(id).copied(),
     };
     Ok(DescribeClusterResponse {
         cluster_name: ZONE.into(),
@@ -383,6 +387,8 @@ pub struct Wire {
     silent: AtomicBool,
     /// Every operation that was tried, in order.
     pub tried: Mutex<Vec<&'static str>>,
+    /// The epochs that went with them.
+    pub epochs: Mutex<Vec<(&'static str, Epochs)>>,
 }
 
 impl Wire {
@@ -413,6 +419,7 @@ impl Wire {
             trouble: Mutex::default(),
             silent: AtomicBool::new(false),
             tried: Mutex::default(),
+            epochs: Mutex::default(),
         })
     }
 
@@ -423,6 +430,11 @@ impl Wire {
     /// Nothing arrives from now on, or everything again.
     pub fn silence(&self, silent: bool) {
         self.silent.store(silent, Ordering::SeqCst);
+    }
+
+    /// The epoch that the last message of this operation had for an instance.
+    pub fn epoch(&self, operation: &str, id: &str) -> Option<i64> {
+        self.epochs.lock().unwrap().iter().rev().find(|(told, _)| *told == operation)?.1.of(id)
     }
 
     pub fn count(&self, operation: &str) -> usize {
@@ -437,6 +449,7 @@ impl Transport for Way {
         Box::pin(async move {
             let operation = exchange.operation;
             self.0.tried.lock().unwrap().push(operation);
+            self.0.epochs.lock().unwrap().push((operation, exchange.epochs.clone()));
             if self.0.silent.load(Ordering::SeqCst) {
                 return Err(CallError::Unreachable { reason: "connection refused".into() });
             }

@@ -156,7 +156,8 @@ pub enum Event {
 }
 
 /// What a user can ask of an instance that exists.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Request {
     /// Boot anew.
     Reboot,

@@ -9,7 +9,8 @@ use tokio::task::AbortHandle;
 use tokio::time::Instant;
 
 use crate::hypervisor::{Change, DomainSeen};
-use crate::lifecycle::{Request, State};
+use crate::lifecycle::Request;
+use crate::operation::Accepted;
 use crate::state::{Record, Resized};
 use crate::volumes::Plug;
 
@@ -36,6 +37,8 @@ pub enum Message {
     Resize {
         /// Which.
         resized: Resized,
+        /// In which request.
+        ctx: Context,
         /// Where the answer goes, once the record is durable.
         answer: oneshot::Sender<Result<(), Refusal>>,
     },
@@ -81,15 +84,6 @@ pub enum VolumeAsk {
     },
 }
 
-/// An accepted request: the states before and after.
-#[derive(Clone, Debug)]
-pub struct Accepted {
-    /// Before.
-    pub before: State,
-    /// After.
-    pub after: State,
-}
-
 impl Handle {
     /// What is known of the instance.
     pub fn record(&self) -> Arc<Record> {
@@ -117,7 +111,7 @@ impl Handle {
     /// The reason, when it cannot be written down or no word came in time.
     pub async fn resize(&self, ctx: &Context, resized: Resized) -> Result<(), Refusal> {
         let (answer, word) = oneshot::channel();
-        self.hear(ctx, Message::Resize { resized, answer }, word).await
+        self.hear(ctx, Message::Resize { resized, ctx: ctx.clone(), answer }, word).await
     }
 
     /// Asks for a disk in or out and waits until it is done, until the context's deadline.

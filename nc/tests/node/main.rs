@@ -4,6 +4,7 @@ mod faults;
 mod inventory;
 mod lab;
 mod launch;
+mod order;
 mod reboot;
 mod recovery;
 mod silence;

@@ -1,13 +1,10 @@
 //! Stopping and starting, by the user, by the guest, by others.
 
-use std::sync::Arc;
-
 use ironbark_nc::hypervisor::scripted::Fault;
 use ironbark_nc::hypervisor::{DomainState, OffReason};
-use ironbark_nc::lifecycle::Request;
-use ironbark_wsdl::{Context, Recorder, RequestId, ironbark, nc};
+use ironbark_wsdl::{ironbark, nc};
 
-use crate::lab::{Lab, PATIENCE};
+use crate::lab::Lab;
 
 const ID: &str = "i-00000001";
 
@@ -193,27 +190,4 @@ async fn a_stopped_instance_comes_back_with_another_size_and_its_disk() {
     assert_eq!((spec.memory_mb, spec.vcpus), (512, 2));
     let shown = node.describe(ID).await.instance_type;
     assert_eq!((shown.name.as_deref(), shown.memory), (Some("m1.large"), Some(512)));
-}
-
-/// The cloud repeats a request until it sees it done, and one of these messages may come late.
-#[tokio::test]
-async fn a_stop_that_a_start_has_overtaken_stops_nothing() {
-    let lab = Lab::new();
-    let running = lab.start().await;
-    running.launched(&lab, ID).await;
-    let ctx = |request: &str| {
-        let recorder = Arc::new(Recorder::new("cc"));
-        Context::new(RequestId::from_peer(Some(request)), "alice", PATIENCE, recorder)
-    };
-    let (stop, start) = (ctx("stop-1"), ctx("start-2"));
-    running.node.ask(&stop, ID, Request::Stop { force: false }).await.unwrap();
-    running.until(ID, "stopped").await;
-    running.node.start_instance(&start, ID, None).await.unwrap();
-    running.until(ID, "running").await;
-    running.kill();
-    let running = lab.start().await;
-    let late = running.node.ask(&stop, ID, Request::Stop { force: false }).await.unwrap();
-    assert_eq!((late.before.name(), late.after.name()), ("running", "running"));
-    running.node.ask(&ctx("stop-3"), ID, Request::Stop { force: false }).await.unwrap();
-    running.until(ID, "stopped").await;
 }

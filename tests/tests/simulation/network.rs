@@ -190,6 +190,7 @@ impl Wire {
             operation: exchange.operation.to_string(),
             body: exchange.body.clone(),
             message_id: Some(exchange.message_id.clone()),
+            epochs: exchange.epochs.clone(),
             received: Moment::now(),
         };
         let answer = door.serve(incoming.clone(), &fate);

@@ -8,6 +8,7 @@ use uuid::Uuid;
 
 use super::{Endpoint, is_host, plain, with_type};
 use crate::envelope::Envelope;
+use crate::epochs::Epochs;
 use crate::euca201::{self, Addressing, OldFault, dialect};
 use crate::fault::{Fault, FaultCode};
 use crate::http::Answer;
@@ -71,6 +72,7 @@ impl<S: Send + Sync + 'static> Endpoint<S> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone().filter(|id| id.len() <= LONGEST_ID),
+            epochs: Epochs::default(),
             received,
         };
         let reply = self.router.serve(incoming).await?.reply;

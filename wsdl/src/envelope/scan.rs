@@ -9,6 +9,7 @@ use super::names::{DS, IRONBARK, SOAP, SOAP12, WSA, WSSE, WSU, XML, XSI};
 use super::scope::Binding;
 use super::tree::{Builder, Element};
 use super::{Envelope, Kind, Limits, Part, QName, Unread};
+use crate::epochs::{BadEpochs, Epochs};
 use crate::euca201::OldFault;
 use crate::fault::{Fault, FaultCode};
 use crate::wsse::c14n::Canonical;
@@ -316,6 +317,7 @@ impl Scan<'_> {
             reason: only(&header, IRONBARK, "Reason")?
                 .and_then(|block| block.attribute(None, "text"))
                 .map(str::to_string),
+            epochs: epochs(&header)?,
             header,
             parts: self.parts,
         })
@@ -324,6 +326,11 @@ impl Scan<'_> {
 
 fn name(tag: &Tag<'_>) -> QName {
     QName { namespace: tag.namespace.as_deref().unwrap_or_default().to_string(), local: tag.local.to_string() }
+}
+
+fn epochs(header: &[Element]) -> Result<Epochs, Unread> {
+    let text = only(header, IRONBARK, "Epochs")?.and_then(|block| block.attribute(None, "of")).unwrap_or_default();
+    Ok(text.parse().map_err(|error: BadEpochs| Fault::client(error.to_string()))?)
 }
 
 /// The text of the one block with that name.
@@ -370,5 +377,6 @@ fn understood(element: &Element) -> bool {
     let addressing = ["To", "Action", "MessageID", "RelatesTo", "From"];
     element.is(WSSE, "Security")
         || element.is(IRONBARK, "Reason")
+        || element.is(IRONBARK, "Epochs")
         || addressing.iter().any(|local| element.is(WSA, local))
 }

@@ -57,7 +57,8 @@ fn header_blocks_are_read_by_name_and_namespace() {
         &format!(
             "<a:To {WSA_NS}> http://n1:8775/x </a:To><a:Action {WSA_NS}>EucalyptusNC#op</a:Action>\
              <a:MessageID {WSA_NS}>urn:uuid:1</a:MessageID><To>other</To>\
-             <r:Reason xmlns:r='urn:ironbark:1' text=' two&#10;lines'/>"
+             <r:Reason xmlns:r='urn:ironbark:1' text=' two&#10;lines'/>\
+             <r:Epochs xmlns:r='urn:ironbark:1' of='i-3C5A0732:4'/>"
         ),
         "<op/>",
     ));
@@ -66,11 +67,13 @@ fn header_blocks_are_read_by_name_and_namespace() {
     assert_eq!(envelope.message_id.as_deref(), Some("urn:uuid:1"));
     assert_eq!(envelope.relates_to, None);
     assert_eq!(envelope.reason.as_deref(), Some(" two\nlines"));
+    assert_eq!(envelope.epochs.of("i-3C5A0732"), Some(4));
 }
 
 #[test]
 fn envelopes_of_another_shape_are_refused() {
     let cases = [
+        (envelope("<r:Epochs xmlns:r='urn:ironbark:1' of='i-1'/>", "<op/>"), "'i-1' in the header block Epochs"),
         ("<a/>".to_string(), "the root is 'a'"),
         (format!("{OPEN}</s:Envelope>"), "no Body"),
         (format!("{OPEN}<s:Body/></s:Envelope>"), "the Body is empty"),
@@ -130,6 +133,7 @@ fn what_is_written_is_read_again() {
         message_id: Some("urn:uuid:2"),
         relates_to: Some("urn:uuid:1"),
         reason: Some("<no> & \"why\"\r\n\u{1}"),
+        epochs: Some("i-3C5A0732:4 i-3F9B0711:1"),
         body: "<?xml version=\"1.0\"?><e:op xmlns:e='urn:e'><e:a>x\r\ny &amp; z</e:a></e:op>",
     };
     let written = write(&outgoing, None).expect("well formed");
@@ -139,6 +143,7 @@ fn what_is_written_is_read_again() {
     assert_eq!(envelope.message_id.as_deref(), outgoing.message_id);
     assert_eq!(envelope.relates_to.as_deref(), outgoing.relates_to);
     assert_eq!(envelope.reason.as_deref(), Some("<no> & \"why\"\r\n\u{fffd}"));
+    assert_eq!(envelope.epochs.to_string(), "i-3C5A0732:4 i-3F9B0711:1");
     assert_eq!(envelope.body, "<e:op xmlns:e=\"urn:e\"><e:a>x&#xD;\ny &amp; z</e:a></e:op>");
 }
 

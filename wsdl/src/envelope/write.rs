@@ -21,6 +21,8 @@ pub struct Outgoing<'a> {
     pub relates_to: Option<&'a str>,
     /// Why an operation was refused.
     pub reason: Option<&'a str>,
+    /// Which operation of each instance it is.
+    pub epochs: Option<&'a str>,
     /// The Body's child.
     pub body: &'a str,
 }
@@ -41,7 +43,9 @@ pub fn write(message: &Outgoing<'_>, signer: Option<&Signer<'_>>) -> Result<Stri
     ];
     let signed = signer.is_some();
     let blocks = addressing.iter().filter_map(|(local, text)| Some(addressing_block(local, (*text)?, signed)));
-    let parts: Vec<SigningPart> = blocks.chain(message.reason.map(|text| reason_block(text, signed))).collect();
+    let own = [("Reason", "text", message.reason), ("Epochs", "of", message.epochs)];
+    let own = own.iter().filter_map(|(local, attribute, text)| Some(own_block(local, attribute, (*text)?, signed)));
+    let parts: Vec<SigningPart> = blocks.chain(own).collect();
     let body = body(message.body, signed)?;
     let security = signer.map(|signer| signer.security(&parts, &body)).unwrap_or_default();
     let blocks: String = parts.iter().map(|part| part.canonical.as_str()).collect();
@@ -62,12 +66,12 @@ fn addressing_block(local: &str, text: &str, signed: bool) -> SigningPart {
     block("wsa", WSA, local, "", &escaped, signed)
 }
 
-/// Why an operation was refused. An attribute has the text, because gSOAP forgets the text of header
-/// blocks that it does not know, digests what is left, and takes the answer for a forged one.
-fn reason_block(text: &str, signed: bool) -> SigningPart {
+/// A block of ours. An attribute has the text, because gSOAP forgets the text of header blocks that it does not
+/// know, digests what is left, and takes the message for a forged one.
+fn own_block(local: &str, attribute: &str, text: &str, signed: bool) -> SigningPart {
     let mut escaped = String::new();
     escape_attribute(&printable(text), &mut escaped);
-    block("ib", IRONBARK, "Reason", &format!(" text=\"{escaped}\""), "", signed)
+    block("ib", IRONBARK, local, &format!(" {attribute}=\"{escaped}\""), "", signed)
 }
 
 /// These texts are for people or are ours, so a character that XML forbids (a reason may quote a

@@ -87,6 +87,9 @@ pub struct ClusterInstance {
     /// How the last reboot went.
     #[yaserde(prefix = "n", rename = "lastReboot")]
     pub last_reboot: Option<String>,
+    /// As the node said, `NodeInstance::epoch`.
+    #[yaserde(prefix = "n")]
+    pub epoch: Option<i64>,
 }
 
 /// What became of one id of a request. `resultType` of `ironbark.wsdl`.

@@ -31,6 +31,9 @@ pub struct NodeInstance {
     /// Dotted quad, once known.
     #[yaserde(prefix = "n", rename = "privateIp")]
     pub private_ip: Option<String>,
+    /// The epoch of the last operation that it took; none while none came with one.
+    #[yaserde(prefix = "n")]
+    pub epoch: Option<i64>,
 }
 
 /// Asks a node who it is, what it can and how its instances are. `DescribeNode` of `ironbark.wsdl`.

@@ -12,6 +12,7 @@ use super::{Identities, Peer, SoapClient, Turns, malformed};
 use crate::child::{ChildError, Isolation};
 use crate::clock::Clock;
 use crate::context::Context;
+use crate::epochs::Epochs;
 use crate::fault::CallError;
 use crate::service::{BoxFuture, Exchange, Reply, Service, Transport};
 use crate::wsse::{Certificate, KeyError, Profile, UnknownProfile};
@@ -126,7 +127,7 @@ fn perform(job: &[u8], identities: &Identities) -> Result<Reply, CallError> {
         .find(|service| service.action("") == job.service)
         .ok_or_else(|| malformed(format!("no contract has the actions {}", job.service)))?;
     let (operation, message_id) = (leak(job.operation), job.message_id);
-    let exchange = Exchange { service, operation, body: String::new(), message_id };
+    let exchange = Exchange { service, operation, body: String::new(), message_id, epochs: Epochs::default() };
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()

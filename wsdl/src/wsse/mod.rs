@@ -91,7 +91,7 @@ struct Rules {
     sha1: bool,
     /// The certificate must be one of those trusted.
     pinned: bool,
-    /// To, Action, MessageID, RelatesTo and Reason are signed where present; requests have the
+    /// To, Action, MessageID, RelatesTo, Reason and Epochs are signed where present; requests have the
     /// first three, replies RelatesTo.
     addressing: bool,
     /// A Timestamp must have Expires.

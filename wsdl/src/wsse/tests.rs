@@ -162,6 +162,7 @@ fn blocks_that_are_used_cannot_be_slipped_in_unsigned() {
     for block in [
         "<a:RelatesTo xmlns:a='http://www.w3.org/2005/08/addressing'>urn:uuid:9</a:RelatesTo>",
         "<i:Reason xmlns:i='urn:ironbark:1' text='none'/>",
+        "<i:Epochs xmlns:i='urn:ironbark:1' of='i-3C5A0732:9'/>",
     ] {
         let error =
             pair().attacked(|document| document.replace("<soapenv:Header>", &format!("<soapenv:Header>{block}")));

@@ -16,8 +16,8 @@ use crate::envelope::names::{IRONBARK, WSA, WSSE};
 use crate::envelope::{Envelope, Kind, Limits, Part};
 
 /// The header blocks that are handed out, and so must be signed in the profile `strict`.
-const USED_BLOCKS: [(&str, &str); 5] =
-    [(WSA, "To"), (WSA, "Action"), (WSA, "MessageID"), (WSA, "RelatesTo"), (IRONBARK, "Reason")];
+const USED_BLOCKS: [(&str, &str); 6] =
+    [(WSA, "To"), (WSA, "Action"), (WSA, "MessageID"), (WSA, "RelatesTo"), (IRONBARK, "Reason"), (IRONBARK, "Epochs")];
 
 pub(super) fn verify(
     security: &Security,

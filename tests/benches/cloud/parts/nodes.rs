@@ -120,6 +120,7 @@ async fn describe_node(node: Arc<Node>, _: Context, _: DescribeNode) -> Result<D
         state: "running".to_string(),
         since: DateTime::default(),
         boot_count: 1,
+        epoch: None,
         ..Default::default()
     };
     Ok(DescribeNodeResponse {

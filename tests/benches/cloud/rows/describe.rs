@@ -99,6 +99,7 @@ pub async fn fill(path: &Path, count: usize) -> Result<()> {
         private_ip: Some("10.0.0.7".to_string()),
         public_ip: Some("10.0.0.7".to_string()),
         boot_count: Some(1),
+        epoch: None,
         last_reboot: None,
     };
     let told = store.report("cluster1".to_string(), ids.iter().map(report).collect(), Vec::new(), now).await?;

@@ -103,6 +103,7 @@ async fn dispatched(envelopes: &[Envelope]) -> Result<f64> {
             operation: envelope.body_name.local.clone(),
             body: envelope.body.clone(),
             message_id: envelope.message_id.clone(),
+            epochs: envelope.epochs.clone(),
             received: Moment::now(),
         };
         router.serve(incoming).await.map_err(|fault| anyhow!(fault.reason))?;
