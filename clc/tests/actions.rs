@@ -310,7 +310,7 @@ async fn a_bad_image_shows_what_the_node_said() {
 
 #[tokio::test]
 async fn client_tokens() {
-    let lab = Lab::new().await;
+    let mut lab = Lab::new().await;
     let with = |token: &str, count: u32| {
         let mut request = Lab::run(count);
         request.client_token = Some(token.to_string());
@@ -321,6 +321,13 @@ async fn client_tokens() {
     let error = lab.run_instances(with("t1", 2)).await.unwrap_err();
     assert_eq!(error.code, Code::IdempotentParameterMismatch);
     assert_ne!(lab.run_instances(with("t2", 1)).await.unwrap(), first);
+    // Each account has its own.
+    let run = ironbark_clc::actions::run::run_instances;
+    let eves = run(lab.cloud.clone(), lab.ctx(), caller("eve"), with("t1", 2)).await.unwrap().0;
+    assert_eq!(eves.instances.len(), 2);
+    // In the records, and not only in memory.
+    lab.restart().await;
+    assert_eq!(lab.run_instances(with("t1", 1)).await.unwrap(), first);
     // Even when what it named is gone since.
     lab.cloud.store.deregister_image(support::IMAGE.to_string()).await.unwrap();
     assert_eq!(lab.run_instances(with("t1", 1)).await.unwrap(), first);
@@ -344,7 +351,7 @@ async fn client_tokens() {
     let mut tasks = tokio::task::JoinSet::new();
     for _ in 0..20 {
         let (cloud, ctx, request) = (lab.cloud.clone(), lab.ctx(), request.clone());
-        tasks.spawn(ironbark_clc::actions::run::run_instances(cloud, ctx, caller("admin"), request));
+        tasks.spawn(run(cloud, ctx, caller("admin"), request));
     }
     let answers: std::collections::BTreeSet<String> =
         tasks.join_all().await.into_iter().map(|answer| answer.unwrap().0.reservation_id).collect();
