@@ -82,6 +82,8 @@ fn no_room(possible: usize, least: usize, why: &str) -> String {
     format!("only {possible} of at least {least} instances can be placed; for the next one, {why}")
 }
 
+/// Every error is the answer, but for the trouble that is our own: a launch that cannot be written down now is no launch
+/// that there is no room for.
 impl From<ClusterError> for Refusal {
     fn from(error: ClusterError) -> Self {
         let mut text = error.to_string();
@@ -91,7 +93,16 @@ impl From<ClusterError> for Refusal {
             text = format!("{text}: {inner}");
             cause = inner.source();
         }
-        Refusal(text)
+        match error {
+            ClusterError::State(_) => Refusal::Trouble(text),
+            ClusterError::BadRequest { .. }
+            | ClusterError::BadName(_)
+            | ClusterError::IdTaken { .. }
+            | ClusterError::NoRoom { .. }
+            | ClusterError::BelowMinimum { .. }
+            | ClusterError::Instance(_)
+            | ClusterError::Node { .. } => Refusal::Declined(text),
+        }
     }
 }
 
@@ -103,12 +114,10 @@ mod tests {
     fn a_refusal_tells_the_whole_chain_once() {
         let journal =
             JournalError::Io { doing: "write", path: "instances/i-1.json".into(), why: "No space left".into() };
-        let Refusal(text) = ClusterError::from(journal).into();
-        assert_eq!(
-            text,
-            "the cluster controller cannot record its state, so nothing was changed: cannot write instances/i-1.json: No space left"
-        );
-        let Refusal(text) = ClusterError::from(BadName::Node("a b".into())).into();
-        assert_eq!(text.matches("'a b'").count(), 1);
+        let refusal = Refusal::from(ClusterError::from(journal));
+        let told = "the cluster controller cannot record its state, so nothing was changed: cannot write instances/i-1.json: No space left";
+        assert_eq!(refusal, Refusal::Trouble(told.into()));
+        let refusal = Refusal::from(ClusterError::from(BadName::Node("a b".into())));
+        assert_eq!(refusal.to_string().matches("'a b'").count(), 1);
     }
 }

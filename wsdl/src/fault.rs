@@ -53,16 +53,23 @@ impl Fault {
     }
 }
 
-/// Understood, but not done: becomes the WSDL's own `return=false`, with the reason in
-/// `statusMessage` (CC) and in the `Reason` header block.
+/// Understood, but not done.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0}")]
-pub struct Refusal(pub String);
+pub enum Refusal {
+    /// The answer is no: becomes the WSDL's own `return=false`, with the reason in `statusMessage` (CC) and in the
+    /// `Reason` header block.
+    #[error("{0}")]
+    Declined(String),
+    /// There is no answer, for a trouble of our own that may pass: becomes a fault of the receiver, after which a caller
+    /// who wants it done sends it again.
+    #[error("{0}")]
+    Trouble(String),
+}
 
 impl Refusal {
     /// A refusal for the given reason, a sentence for people.
     pub fn new(reason: impl Into<String>) -> Self {
-        Self(reason.into())
+        Self::Declined(reason.into())
     }
 }
 

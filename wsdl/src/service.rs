@@ -234,7 +234,7 @@ impl<S: Send + Sync + 'static> Router<S> {
     /// Serves one verified message.
     ///
     /// # Errors
-    /// A [`Fault`] when the operation is unknown or its message malformed.
+    /// A [`Fault`] when the operation is unknown, its message malformed, or its handler in [`Refusal::Trouble`].
     pub async fn serve(&self, incoming: Incoming) -> Result<Served, Fault> {
         let fits = |line: &&(&str, &str, Route<S>)| line.0 == incoming.namespace && line.1 == incoming.operation;
         let Some((_, _, route)) = self.routes.iter().find(fits) else {
@@ -282,7 +282,13 @@ where
         tracing::debug!(event = "request.begin");
         let (mut response, outcome) = match inner.during(handler(state, inner.clone(), request)).await {
             Ok(response) => (response, None),
-            Err(Refusal(reason)) => (R::Response::refused(&reason), Some(reason)),
+            Err(Refusal::Declined(reason)) => (R::Response::refused(&reason), Some(reason)),
+            Err(Refusal::Trouble(reason)) => {
+                let ms = began.elapsed().as_millis();
+                tracing::error!(event = "request.end", outcome = "trouble", ms, reason);
+                span.finish(format!("trouble: {reason}"));
+                return Err(Fault::server(reason));
+            }
         };
         if response.accepted().is_none() {
             response.accept(true);

@@ -56,7 +56,7 @@ pub async fn reboot_instances(
     });
     match failures(&results.await) {
         None => Ok(RebootInstancesResponse::default()),
-        Some(text) => Err(Refusal(text)),
+        Some(text) => Err(Refusal::new(text)),
     }
 }
 

@@ -207,10 +207,13 @@ fn check_cluster(cloud: &Cloud, name: &str) -> Result<(), Ec2Error> {
     if cloud.clusters.known(name).is_some() { Ok(()) } else { Err(no_cluster(name)) }
 }
 
-/// A cluster's own refusal is told in its words.
+/// A cluster's own refusal or trouble is told in its words.
 fn declined(cluster: &str, code: Code, error: CallError) -> Ec2Error {
     match error {
         CallError::Declined { reason } => Ec2Error::new(code, format!("Cluster {cluster} refused: {reason}")),
+        CallError::Fault { reason, .. } => {
+            Ec2Error::new(Code::Unavailable, format!("Cluster {cluster} is in trouble: {reason}"))
+        }
         error => unanswered(cluster, error),
     }
 }
