@@ -118,6 +118,11 @@ impl Cluster {
         look(&self.lock())
     }
 
+    /// Changes what is believed of the list of nodes, which [`Cluster::write_node`] writes down.
+    pub fn list<T>(&self, change: impl FnOnce(&mut Beliefs, Timestamp) -> T) -> T {
+        change(&mut self.lock(), self.clock.now())
+    }
+
     /// Changes the beliefs, and returns once the change is on disk. The second argument is the
     /// present moment.
     ///
@@ -147,12 +152,23 @@ impl Cluster {
         Ok(value)
     }
 
-    /// Writes a registered node down, or with `None` strikes it out.
+    /// Writes a registered node down in the place of what was there `before`; `None` strikes it out.
     ///
     /// # Errors
-    /// [`JournalError`] if it cannot be written.
-    pub async fn write_node(&self, name: &NodeName, entry: Option<&Entry>) -> Result<(), JournalError> {
-        Ok(self.journal.write(vec![Kind::Node.entry(name.as_str(), entry)]).wait().await?)
+    /// [`JournalError`] if it cannot be written; then what was there before stands.
+    pub async fn write_node(
+        &self,
+        name: &NodeName,
+        entry: Option<&Entry>,
+        before: Option<&Entry>,
+    ) -> Result<(), JournalError> {
+        let write = |entry| self.journal.write(vec![Kind::Node.entry(name.as_str(), entry)]).wait();
+        let written = write(entry).await;
+        if written.is_err() {
+            // The ledger keeps what it could not write, for later: it is taken back by what is handed in after it.
+            let _ = write(before).await;
+        }
+        Ok(written?)
     }
 
     /// The way to a node.

@@ -16,7 +16,7 @@ use crate::refresh;
 /// [`ClusterError::Node`] when the name or the URL is another node's; [`ClusterError::State`].
 pub async fn register(cluster: &Arc<Cluster>, entry: Entry) -> Result<(), ClusterError> {
     // Looked up and taken in one step: of two registrations at once one finds the other.
-    let there = cluster.change(|beliefs, now| {
+    let there = cluster.list(|beliefs, now| {
         let same = |other: &&Entry| other.name == entry.name || other.url == entry.url;
         let there = beliefs.nodes.iter().map(|node| &node.entry).find(same).cloned();
         if there.is_none() {
@@ -24,16 +24,16 @@ pub async fn register(cluster: &Arc<Cluster>, entry: Entry) -> Result<(), Cluste
         }
         there
     });
-    if let Some(other) = there.await? {
+    if let Some(other) = there {
         already_there(&entry, &other)?;
         // The first of two registrations at once may still be writing.
         return match other.source {
-            Source::Registered => Ok(cluster.write_node(&entry.name, Some(&entry)).await?),
+            Source::Registered => Ok(cluster.write_node(&entry.name, Some(&entry), None).await?),
             Source::Configured => Ok(()),
         };
     }
-    if let Err(error) = cluster.write_node(&entry.name, Some(&entry)).await {
-        cluster.change(|beliefs, _| beliefs.remove_node(&entry.name)).await?;
+    if let Err(error) = cluster.write_node(&entry.name, Some(&entry), None).await {
+        cluster.list(|beliefs, _| beliefs.remove_node(&entry.name));
         return Err(error.into());
     }
     let link = cluster.link_up(&entry);
@@ -65,14 +65,14 @@ fn already_there(entry: &Entry, other: &Entry) -> Result<(), ClusterError> {
 /// instances; [`ClusterError::State`].
 pub async fn deregister(cluster: &Cluster, name: &NodeName) -> Result<(), ClusterError> {
     // Looked at and let go in one step, so that nothing is placed on it in between.
-    let gone = cluster.change(|beliefs, _| {
+    let gone = cluster.list(|beliefs, _| {
         let entry = may_go(beliefs, name)?;
         beliefs.remove_node(name);
         Ok(entry)
     });
-    let entry = gone.await?.map_err(|problem| ClusterError::Node { name: name.clone(), problem })?;
-    if let Err(error) = cluster.write_node(name, None).await {
-        cluster.change(|beliefs, now| beliefs.add_node(entry, now)).await?;
+    let entry = gone.map_err(|problem| ClusterError::Node { name: name.clone(), problem })?;
+    if let Err(error) = cluster.write_node(name, None, Some(&entry)).await {
+        cluster.list(|beliefs, now| beliefs.add_node(entry, now));
         return Err(error.into());
     }
     cluster.unlink(name);

@@ -8,6 +8,7 @@ use ironbark_tests::daemon::Daemon;
 use ironbark_tests::small_disk::SmallDisk;
 use ironbark_tests::tools::Guest;
 use ironbark_tests::{Cloud, Settings, wait_for};
+use serde_json::Value;
 use tempfile::TempDir;
 
 /// For everything that a cloud does by itself. A busy machine needs most of it.
@@ -61,6 +62,14 @@ impl Lab {
         for tier in [&cloud.clc, &cloud.cc, &cloud.nc] {
             assert!(!tier.log().contains("panicked"), "{}", tier.log_tail());
         }
+    }
+
+    /// Each node's name and state.
+    fn nodes(&self) -> Vec<(String, String)> {
+        let all = self.cloud.json(&["admin", "describe-nodes"]);
+        let text = |node: &Value, field: &str| node[field].as_str().unwrap_or_default().to_string();
+        let nodes = all["nodeSet"].as_array().cloned().unwrap_or_default();
+        nodes.iter().map(|node| (text(node, "name"), text(node, "state"))).collect()
     }
 
     /// Launches until the tier says that its disk is full: the last page of its file may have room for the first.
@@ -134,14 +143,31 @@ fn the_cloud_controllers_records() {
 
 #[test]
 fn the_cluster_controllers_journal() {
-    let Some(lab) = Lab::new("cc") else { return };
+    let Some(mut lab) = Lab::new("cc") else { return };
+    let register = |cloud: &Cloud| {
+        let (url, cert) = ("http://127.0.0.1:1/axis2/services/EucalyptusNC", cloud.path("nc/cert.pem"));
+        cloud.try_euca(&["admin", "register-node", "cluster1", "n2", url, "--cert", &cert])
+    };
     lab.disk.fill();
     let launched = lab.launch_until_full(&lab.cloud.cc);
     lab.cloud.euca(&["stop-instances", &lab.id]);
+    let refused = register(&lab.cloud).expect_err("it cannot be written down");
+    assert!(refused.contains("Unavailable") && refused.contains("No space left"), "{refused}");
+    assert!(lab.nodes().iter().all(|(name, _)| name == "n1"), "{:?}", lab.nodes());
+
     lab.disk.free();
     lab.cloud.await_state(&lab.id, "stopped");
+    // They were acknowledged, and are sent again and again until they can be written down.
+    launched.iter().for_each(|id| lab.cloud.await_state(id, "running"));
     lab.all_ended(&launched);
     lab.goes_on();
+    lab.cloud.cc.kill();
+    lab.cloud.cc.start();
+    wait_for("the cluster to answer again", PATIENCE, || register(&lab.cloud).ok());
+    wait_for("the new node to be asked", PATIENCE, || {
+        (lab.nodes() == [("n1", "up"), ("n2", "down")].map(|(name, state)| (name.to_string(), state.to_string())))
+            .then_some(())
+    });
 }
 
 #[test]
