@@ -327,3 +327,27 @@ impl<S: Send + Sync + 'static> Transport for Router<S> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::nc;
+
+    #[tokio::test]
+    async fn a_no_is_an_answer_and_a_trouble_is_a_fault() {
+        let refused = async |refusal: Refusal| {
+            let (recorder, budget) = (Arc::new(Recorder::new("nc:test")), Duration::from_secs(60));
+            let handler = move |_: Arc<()>, _: Context, _: nc::TerminateInstance| {
+                let refusal = refusal.clone();
+                async move { Err::<nc::TerminateInstanceResponse, _>(refusal) }
+            };
+            let router = Router::new(Arc::new(()), recorder.clone(), budget).on(handler);
+            let ctx = Context::background(budget, recorder);
+            call(&router, &ctx, nc::TerminateInstance::default()).await.unwrap_err()
+        };
+        let (no, full) = ("it is protected".to_string(), "the disk is full".to_string());
+        assert_eq!(refused(Refusal::Declined(no.clone())).await, CallError::Declined { reason: no });
+        let fault = CallError::Fault { code: "Server".to_string(), reason: full.clone() };
+        assert_eq!(refused(Refusal::Trouble(full)).await, fault);
+    }
+}
