@@ -1,5 +1,6 @@
 //! Every action that is served, through both doors, over the real records: what is unsigned, expired,
 //! changed on the way, wrapped, sent again, or signed by somebody who may not is refused, each time; rough parameters, too.
+//! What is taken leaves a trace.
 
 mod support;
 

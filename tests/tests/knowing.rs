@@ -1,6 +1,6 @@
 //! What is known of a request afterwards, from the cloud controller alone: the trace has a name for
-//! all of its time, the lines of all tiers' logs are found by its id, and the history of its
-//! instance tells what came of it. Three real programs over libvirt's mock.
+//! all of its time, the lines of all tiers' logs are found by its id and are those of the manual, and
+//! the history of its instance tells what came of it. Three real programs over libvirt's mock.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
