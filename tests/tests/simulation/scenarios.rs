@@ -37,7 +37,8 @@ fn live(world: &mut World, doom: Doom) -> bool {
     host::doom(Some(doom));
     let id = running(world);
     reboot(world, &id);
-    for request in [Request::Stop(id.clone()), Request::Start(id.clone()), Request::Terminate(id)] {
+    let stop = Request::Stop { id: id.clone(), force: false };
+    for request in [stop, Request::Start(id.clone()), Request::Terminate(id)] {
         ask(world, request);
         world.settle();
     }
@@ -50,7 +51,7 @@ fn running(world: &mut World) -> String {
     loop {
         let before: BTreeSet<String> = world.user.instances.keys().cloned().collect();
         let cloud = world.cloud();
-        world.user.run(1, cloud.as_ref(), world.now);
+        world.user.run(1, false, cloud.as_ref(), world.now);
         world.settle();
         let new = world.user.instances.iter().find(|(id, _)| !before.contains(*id));
         if let Some((id, owned)) = new
@@ -84,7 +85,10 @@ pub fn one_instance(world: &mut World, seed: u64) {
     let id = running(world);
     world.site.network.set_weather(BAD);
     for _ in 0..100 {
-        let request = if dice.chance(500) { Request::Stop(id.clone()) } else { Request::Start(id.clone()) };
+        let request = match dice.chance(500) {
+            true => Request::Stop { id: id.clone(), force: dice.chance(300) },
+            false => Request::Start(id.clone()),
+        };
         ask(world, request);
         world.run_for(dice.ms(0..2000));
     }
@@ -106,7 +110,7 @@ pub fn launches(world: &mut World, seed: u64, count: usize) {
         let alive = world.user.instances.values().filter(|owned| !owned.ended).count();
         if world.user.is_answered() && alive + BATCH as usize <= room {
             let cloud = world.cloud();
-            world.user.run(BATCH, cloud.as_ref(), world.now);
+            world.user.run(BATCH, false, cloud.as_ref(), world.now);
             for _ in 0..BATCH {
                 if dice.chance(50) {
                     let node = dice.pick(&world.nodes).clone();

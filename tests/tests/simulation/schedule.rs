@@ -92,8 +92,13 @@ impl Trouble {
         let alive = world.user.instances.values().filter(|owned| !owned.ended).count();
         let cloud = world.cloud();
         if alive < MOST && self.dice.chance(500) {
-            let count = u32::try_from(1 + self.dice.below(2)).expect("a small number");
-            return world.user.run(count, cloud.as_ref(), world.now);
+            let count = 1 + self.dice.below(2);
+            let apart = world.user.kept_apart() + count <= world.nodes.len() && self.dice.chance(300);
+            let count = u32::try_from(count).expect("a small number");
+            return world.user.run(count, apart, cloud.as_ref(), world.now);
+        }
+        if self.dice.chance(30) {
+            return world.user.ask_of(Request::Repair, cloud.as_ref(), world.now);
         }
         let free = world.user.instances.iter().filter(|(_, owned)| !owned.busy && !owned.wishes.contains(&Wish::End));
         let free: Vec<String> = free.map(|(id, _)| id.clone()).collect();
@@ -101,10 +106,11 @@ impl Trouble {
             return;
         }
         let id = self.dice.pick(&free).clone();
-        let request = match self.dice.below(10) {
+        let request = match self.dice.below(11) {
             0..3 => Request::Reboot(id),
-            3..6 => Request::Stop(id),
+            3..6 => Request::Stop { id, force: self.dice.chance(300) },
             6..9 => Request::Start(id),
+            9 => Request::Unstick(id),
             _ => Request::Terminate(id),
         };
         world.user.ask_of(request, cloud.as_ref(), world.now);

@@ -16,9 +16,10 @@ use ironbark_cc::place::Schedule;
 use ironbark_cc::{Cluster, refresh};
 use ironbark_clc::Cloud;
 use ironbark_clc::ec2::images::ImageType;
+use ironbark_clc::ec2::placement_groups::Strategy;
 use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
-use ironbark_clc::store::{self, Account, Image, Registered, Store, User, UserGroup};
+use ironbark_clc::store::{self, Account, Image, PlacementGroup, Registered, Store, User, UserGroup};
 use ironbark_nc::hypervisor::scripted::Scripted;
 use ironbark_nc::images::{AllowRules, ImageStore, Kind, Order};
 use ironbark_nc::{GivenLimits, Node, Parts, Times};
@@ -37,6 +38,8 @@ pub const CLOUD: &str = "clc";
 pub const ACCOUNT: &str = "100000000001";
 /// The one image.
 pub const IMAGE: &str = "emi-0000000A";
+/// The placement group that keeps its instances apart.
+pub const GROUP: &str = "apart";
 
 /// Where everything is that outlives its program.
 #[derive(Clone)]
@@ -59,7 +62,7 @@ impl Site {
         self.directory.join("images/root")
     }
 
-    /// Makes what an administrator makes before a cloud has users: an account, the cluster, an image; and has each node
+    /// Makes what an administrator makes before a cloud has users: an account, the cluster, an image, a group; and has each node
     /// fetch the image, which takes threads of its own and has tests of its own.
     pub async fn prepare(&self, nodes: &[String]) {
         fs::create_dir_all(self.directory.join("images")).expect("our own directory");
@@ -91,6 +94,15 @@ impl Site {
         };
         store.register_cluster(cluster).await.expect("a new database");
         assert_eq!(store.register_image(image).await.expect("a new database"), Registered::Made);
+        let apart = PlacementGroup {
+            id: "pg-00000000000000001".into(),
+            owner: ACCOUNT.into(),
+            name: GROUP.into(),
+            strategy: Strategy::Spread,
+            created: 0,
+            tags: Vec::new(),
+        };
+        assert!(store.add_placement_group(apart).await.expect("a new database"));
     }
 
     fn image(&self) -> Image {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use ironbark_clc::ec2::admin::RepairFindings;
 use ironbark_clc::ec2::instances::{
     DescribeInstances, InstanceState, RebootInstances, StartInstances, StateReason, StopInstances, TerminateInstances,
 };
@@ -21,7 +22,7 @@ use tokio::time::sleep;
 use crate::chance::Dice;
 use crate::log::note;
 use crate::network::Network;
-use crate::tiers::{ACCOUNT, Door, IMAGE};
+use crate::tiers::{ACCOUNT, Door, GROUP, IMAGE};
 
 /// How long he waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,11 +30,23 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// What can be asked for.
 #[derive(Clone, Debug)]
 pub enum Request {
-    Run { token: String, count: u32 },
+    /// `apart`: in the placement group that keeps its instances apart.
+    Run {
+        token: String,
+        count: u32,
+        apart: bool,
+    },
     Reboot(String),
-    Stop(String),
+    Stop {
+        id: String,
+        force: bool,
+    },
     Start(String),
     Terminate(String),
+    /// `euca admin unstick`.
+    Unstick(String),
+    /// `euca doctor --repair`.
+    Repair,
     Describe,
 }
 
@@ -65,6 +78,8 @@ pub enum Wish {
 pub struct Owned {
     /// When he was told.
     given: Duration,
+    /// No other such instance may be on its node.
+    pub apart: bool,
     /// One of these; more than one where an answer was lost and a later one said no.
     pub wishes: BTreeSet<Wish>,
     /// Its guest, or its hypervisor, has done something that nobody wished.
@@ -125,14 +140,24 @@ impl User {
         self.again.is_empty() && self.calls.iter().all(|call| matches!(call.request, Request::Describe))
     }
 
-    /// Asks for new instances.
-    pub fn run(&mut self, count: u32, cloud: Option<&Handle>, now: Duration) {
-        self.asked += 1;
-        let token = format!("token-{}", self.asked);
-        self.ask(Request::Run { token, count }, false, cloud, now);
+    /// Instances that are kept apart, and those that are being asked for.
+    pub fn kept_apart(&self) -> usize {
+        let asked = self.calls.iter().map(|call| &call.request).chain(self.again.iter().map(|(_, request, _)| request));
+        let asked = asked.map(|request| match request {
+            Request::Run { count, apart: true, .. } => *count as usize,
+            _ => 0,
+        });
+        self.instances.values().filter(|owned| owned.apart && !owned.ended).count() + asked.sum::<usize>()
     }
 
-    /// Asks something of an instance of which nothing is being asked.
+    /// Asks for new instances.
+    pub fn run(&mut self, count: u32, apart: bool, cloud: Option<&Handle>, now: Duration) {
+        self.asked += 1;
+        let token = format!("token-{}", self.asked);
+        self.ask(Request::Run { token, count, apart }, false, cloud, now);
+    }
+
+    /// Asks something, of an instance only if nothing is being asked of it.
     pub fn ask_of(&mut self, request: Request, cloud: Option<&Handle>, now: Duration) {
         if let Some(owned) = request.instance().and_then(|id| self.instances.get_mut(id)) {
             owned.busy = true;
@@ -193,12 +218,12 @@ impl User {
         }
     }
 
-    /// Nobody repeats a reboot or a look of which he does not know what came of it.
+    /// Nobody repeats a reboot, a repair or a look of which he does not know what came of it.
     fn unknown(&mut self, call: Call, now: Duration) {
         match call.request {
-            Request::Reboot(id) => self.free(&id),
-            Request::Describe => {}
-            Request::Run { .. } | Request::Stop(_) | Request::Start(_) | Request::Terminate(_) => {
+            Request::Reboot(id) | Request::Unstick(id) => self.free(&id),
+            Request::Repair | Request::Describe => {}
+            Request::Run { .. } | Request::Stop { .. } | Request::Start(_) | Request::Terminate(_) => {
                 self.try_again(call.request, true, now);
             }
         }
@@ -210,10 +235,10 @@ impl User {
         match &call.request {
             Request::Run { .. } if full && !call.doubtful => {}
             Request::Reboot(id) => self.free(id),
-            Request::Describe => {}
+            Request::Repair | Request::Describe => assert!(error.code.is_server(), "refused: {error}"),
             _ if error.code.is_server() => self.try_again(call.request, call.doubtful, now),
             Request::Run { .. } => panic!("a launch was refused: {error}"),
-            Request::Stop(id) | Request::Start(id) | Request::Terminate(id) => {
+            Request::Stop { id, .. } | Request::Start(id) | Request::Terminate(id) | Request::Unstick(id) => {
                 assert_ne!(error.code, Code::InvalidInstanceIdNotFound, "{id} was given, and is lost");
                 let owned = self.instances.get_mut(id).expect("he asks for his own");
                 if call.doubtful {
@@ -232,11 +257,12 @@ impl User {
 
     fn told(&mut self, call: &Call, answer: Answer, now: Duration) {
         match (answer, &call.request) {
-            (Answer::Run(ids), Request::Run { token, count }) => self.given(token, *count, ids, now),
+            (Answer::Run(ids), Request::Run { token, count, apart }) => self.given(token, *count, *apart, ids, now),
+            (_, Request::Repair) => note!("user: repaired"),
             (Answer::Seen(seen), _) => self.shown(seen, call.until.saturating_sub(PATIENCE)),
             (_, request) => {
                 note!("user: done {request:?} after {:?}", now + PATIENCE - call.until);
-                let (id, wish) = (request.instance().expect("only a launch has none"), request.wish());
+                let (id, wish) = (request.instance().expect("the others have none"), request.wish());
                 let owned = self.instances.get_mut(id).expect("he asks for his own");
                 owned.busy = false;
                 owned.rebooted += u32::from(matches!(request, Request::Reboot(_)));
@@ -251,7 +277,7 @@ impl User {
         }
     }
 
-    fn given(&mut self, token: &str, count: u32, ids: Vec<String>, now: Duration) {
+    fn given(&mut self, token: &str, count: u32, apart: bool, ids: Vec<String>, now: Duration) {
         note!("user: {token} is {ids:?}");
         assert_eq!(ids.len(), usize::try_from(count).expect("a small number"), "{token}");
         let known = self.tokens.insert(token.to_string(), ids.clone());
@@ -260,6 +286,7 @@ impl User {
         for id in ids {
             let owned = Owned {
                 given: now,
+                apart,
                 wishes: BTreeSet::from([Wish::Run]),
                 disturbed: false,
                 ended: false,
@@ -299,17 +326,19 @@ impl Request {
     /// The instance that it is about.
     pub fn instance(&self) -> Option<&str> {
         match self {
-            Self::Reboot(id) | Self::Stop(id) | Self::Start(id) | Self::Terminate(id) => Some(id),
-            Self::Run { .. } | Self::Describe => None,
+            Self::Reboot(id) | Self::Start(id) | Self::Terminate(id) | Self::Unstick(id) => Some(id),
+            Self::Stop { id, .. } => Some(id),
+            Self::Run { .. } | Self::Repair | Self::Describe => None,
         }
     }
 
     fn wish(&self) -> Option<Wish> {
         match self {
-            Self::Stop(_) => Some(Wish::Stop),
+            Self::Stop { .. } => Some(Wish::Stop),
             Self::Start(_) => Some(Wish::Run),
             Self::Terminate(_) => Some(Wish::End),
-            Self::Run { .. } | Self::Reboot(_) | Self::Describe => None,
+            Self::Run { .. } | Self::Reboot(_) => None,
+            Self::Unstick(_) | Self::Repair | Self::Describe => None,
         }
     }
 }
@@ -326,13 +355,14 @@ async fn perform(cloud: Arc<Cloud>, request: Request) -> Result<Answer, Ec2Error
         credential: Credential::AccessKey("AKIB".into()),
     };
     match request {
-        Request::Run { token, count } => {
+        Request::Run { token, count, apart } => {
             let request = RunInstances {
                 image_id: IMAGE.into(),
                 min_count: 1,
                 max_count: count,
                 instance_type: "m1.small".into(),
                 client_token: Some(token),
+                placement_group: apart.then(|| GROUP.to_string()),
                 ..RunInstances::default()
             };
             let answer = actions::run::run_instances(cloud, ctx, caller, request).await?;
@@ -342,8 +372,8 @@ async fn perform(cloud: Arc<Cloud>, request: Request) -> Result<Answer, Ec2Error
             let request = RebootInstances { instance_ids: vec![id] };
             actions::instances::reboot_instances(cloud, ctx, caller, request).await.map(|_| Answer::Done)
         }
-        Request::Stop(id) => {
-            let request = StopInstances { instance_ids: vec![id], force: false };
+        Request::Stop { id, force } => {
+            let request = StopInstances { instance_ids: vec![id], force };
             actions::instances::stop_instances(cloud, ctx, caller, request).await.map(|_| Answer::Done)
         }
         Request::Start(id) => {
@@ -353,6 +383,14 @@ async fn perform(cloud: Arc<Cloud>, request: Request) -> Result<Answer, Ec2Error
         Request::Terminate(id) => {
             let request = TerminateInstances { instance_ids: vec![id] };
             actions::instances::terminate_instances(cloud, ctx, caller, request).await.map(|_| Answer::Done)
+        }
+        Request::Unstick(id) => {
+            let request = RepairFindings { instance_id: Some(id) };
+            actions::doctor::repair_findings(cloud, ctx, caller, request).await.map(|_| Answer::Done)
+        }
+        Request::Repair => {
+            let request = RepairFindings { instance_id: None };
+            actions::doctor::repair_findings(cloud, ctx, caller, request).await.map(|_| Answer::Done)
         }
         Request::Describe => {
             let request = DescribeInstances::default();

@@ -148,13 +148,19 @@ impl World {
         due.iter().for_each(|(_, name)| self.start(name));
     }
 
-    /// What must hold at every moment: an instance has one domain, on one node.
+    /// What must hold at every moment: an instance has one domain, on one node; those to be kept apart are.
     fn check(&self) {
         let mut on = BTreeMap::new();
+        let mut apart = BTreeMap::new();
         for (node, hypervisor) in &self.hypervisors {
             for domain in hypervisor.domains() {
-                let other = on.insert(domain.key.name.clone(), node);
-                assert!(other.is_none(), "{} is on {node} and on {other:?}", domain.key.name);
+                let name = domain.key.name.clone();
+                let other = on.insert(name.clone(), node);
+                assert!(other.is_none(), "{name} is on {node} and on {other:?}");
+                if self.user.instances.get(&name).is_some_and(|owned| owned.apart) {
+                    let other = apart.insert(node, name.clone());
+                    assert!(other.is_none(), "{name} and {other:?} are on {node}, and to be kept apart");
+                }
             }
         }
     }
