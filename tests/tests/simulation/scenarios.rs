@@ -104,7 +104,7 @@ pub fn one_instance(world: &mut World, seed: u64) {
 pub fn launches(world: &mut World, seed: u64, count: usize) {
     let mut dice = Dice::of(seed, "schedule");
     world.run_for(BEGIN);
-    world.site.network.set_weather(Weather { lost: 20, unanswered: 20, doubled: 10, slow: 0 });
+    world.site.network.set_weather(Weather { lost: 20, unanswered: 20, doubled: 10, ..Weather::default() });
     let room = world.nodes.len() * usize::try_from(world.site.room).expect("a small number");
     while world.user.launched < count {
         let alive = world.user.instances.values().filter(|owned| !owned.ended).count();

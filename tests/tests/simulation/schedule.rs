@@ -10,6 +10,7 @@ use crate::chance::Dice;
 use crate::host::{self, Doom};
 use crate::log::note;
 use crate::network::Weather;
+use crate::tiers::{CLOUD, CLUSTER};
 use crate::user::{Request, Wish};
 use crate::world::World;
 
@@ -22,13 +23,13 @@ const MOST: usize = 8;
 /// Calls of a hypervisor that can go wrong.
 const CALLS: [&str; 7] = ["start", "destroy", "undefine", "request_shutdown", "request_reboot", "reset", "inventory"];
 /// What a bad day does to calls.
-pub const BAD: Weather = Weather { lost: 15, unanswered: 15, doubled: 15, slow: 20 };
+pub const BAD: Weather = Weather { lost: 15, unanswered: 15, doubled: 15, slow: 20, late: 60 };
 /// What a storm does.
-const STORM: Weather = Weather { lost: 150, unanswered: 150, doubled: 50, slow: 150 };
+const STORM: Weather = Weather { lost: 150, unanswered: 150, doubled: 50, slow: 150, late: 150 };
 
 /// Something that will be mended.
 enum Mend {
-    Join(String, String),
+    Join(Vec<(String, String)>),
     Calm,
     Hypervisor(String),
 }
@@ -80,7 +81,7 @@ impl Trouble {
         self.mends = later;
         for (_, mend) in due {
             match mend {
-                Mend::Join(one, other) => world.site.network.cut(&one, &other, false),
+                Mend::Join(ways) => ways.iter().for_each(|(from, to)| world.site.network.cut(from, to, false)),
                 Mend::Calm => world.site.network.set_weather(BAD),
                 Mend::Hypervisor(node) => world.hypervisors[&node].set_unavailable(None),
             }
@@ -121,7 +122,7 @@ impl Trouble {
         let hosts = world.host_names();
         let host = self.dice.pick(&hosts).clone();
         let node = self.dice.pick(&world.nodes).clone();
-        match self.dice.below(8) {
+        match self.dice.below(9) {
             0 => world.kill(&host),
             1 | 2 => {
                 let turn = *self.dice.pick(&[Turn::Begin, Turn::End]);
@@ -129,10 +130,9 @@ impl Trouble {
             }
             3 => {
                 let other = self.dice.pick(&hosts).clone();
-                note!("nothing passes between {host} and {other}");
-                world.site.network.cut(&host, &other, true);
-                self.later(world, Mend::Join(host, other), 500..40_000);
+                self.cut(world, vec![(host.clone(), other.clone()), (other, host)], 500..40_000);
             }
+            8 => self.partition(world),
             4 => {
                 note!("a storm");
                 world.site.network.set_weather(STORM);
@@ -150,6 +150,31 @@ impl Trouble {
             }
             _ => self.disturb(world, &node),
         }
+    }
+
+    /// The cloud controller loses its cluster, or the cluster some of its nodes, for minutes: wholly, or one way only.
+    fn partition(&mut self, world: &mut World) {
+        let lost: Vec<(&str, &str)> = match self.dice.chance(300) {
+            true => vec![(CLOUD, CLUSTER)],
+            false => {
+                let mut nodes = world.nodes.iter().map(|node| (CLUSTER, node.as_str())).collect::<Vec<_>>();
+                nodes.retain(|_| self.dice.chance(500));
+                nodes
+            }
+        };
+        let (down, up) = *self.dice.pick(&[(true, true), (true, false), (false, true)]);
+        let owned = |from: &str, to: &str| (from.to_string(), to.to_string());
+        let ways = lost.iter().filter(|_| down).map(|(above, below)| owned(above, below));
+        let ways = ways.chain(lost.iter().filter(|_| up).map(|(above, below)| owned(below, above)));
+        self.cut(world, ways.collect(), 30_000..150_000);
+    }
+
+    fn cut(&mut self, world: &mut World, ways: Vec<(String, String)>, after_ms: std::ops::Range<u64>) {
+        for (from, to) in &ways {
+            note!("nothing passes from {from} to {to}");
+            world.site.network.cut(from, to, true);
+        }
+        self.later(world, Mend::Join(ways), after_ms);
     }
 
     /// A guest does something that nobody wished.

@@ -134,6 +134,7 @@ impl World {
         self.now += TICK;
         chance::set_time(self.now);
         log::set_time(self.now);
+        self.site.network.deliver(self.now);
         let cloud = self.cloud();
         self.user.hear(cloud.as_ref(), self.now);
         self.start_again();
@@ -178,20 +179,20 @@ impl World {
         }
     }
 
-    /// Nothing goes wrong from now on, and what was broken is mended.
+    /// Nothing goes wrong from now on, what was broken is mended, and what is still on its way arrives.
     pub fn heal(&mut self) {
         note!("all is well from now on");
         host::doom(None);
         self.site.network.set_weather(Weather::default());
-        let names = self.host_names();
-        for (index, one) in names.iter().enumerate() {
-            names[index + 1..].iter().for_each(|other| self.site.network.cut(one, other, false));
-        }
+        self.site.network.join_all();
         for hypervisor in self.hypervisors.values() {
             hypervisor.forget_faults();
             hypervisor.set_unavailable(None);
         }
-        names.iter().for_each(|name| self.start(name));
+        self.host_names().iter().for_each(|name| self.start(name));
+        self.until("late messages", |world| {
+            (!world.site.network.is_quiet()).then(|| "some are on their way".to_string())
+        });
     }
 
     /// Runs on until something holds; tells what does not, when it takes too long.
@@ -233,9 +234,11 @@ impl World {
             let owned = self.user.instances.get(&seen.id)?;
             let runs = on.contains(&seen.id);
             let wished = |wish: Wish| owned.wishes.contains(&wish);
+            // A stop or start that could not be carried out for ten minutes is taken back, and says so.
+            let taken_back = seen.reason.as_ref().is_some_and(|reason| reason.code.starts_with("Server."));
             let rests = match seen.state {
-                InstanceState::Running => runs && wished(Wish::Run),
-                InstanceState::Stopped => !runs && (wished(Wish::Stop) || owned.disturbed),
+                InstanceState::Running => runs && (wished(Wish::Run) || taken_back),
+                InstanceState::Stopped => !runs && (wished(Wish::Stop) || owned.disturbed || taken_back),
                 InstanceState::Terminated => !runs && (wished(Wish::End) || seen.reason.is_some()),
                 InstanceState::Pending | InstanceState::ShuttingDown | InstanceState::Stopping => false,
             };
