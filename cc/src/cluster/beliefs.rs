@@ -118,7 +118,7 @@ impl Beliefs {
     pub fn candidates(&self, group: Option<&str>, now: Timestamp) -> Vec<Candidate> {
         let is_member = |instance: &&&Instance| {
             let of = self.groups.of(&instance.id).map(|member| member.group.as_str());
-            instance.alive() && group.is_some() && of == group
+            instance.there() && group.is_some() && of == group
         };
         let mut on: BTreeMap<&NodeName, Vec<&Instance>> = BTreeMap::new();
         for instance in self.instances.values() {

@@ -307,6 +307,11 @@ impl Instance {
         self.state.coarse() != Coarse::Teardown
     }
 
+    /// True until it is gone: what is being ended may be on its node for a while.
+    pub fn there(&self) -> bool {
+        self.alive() || self.state == State::ShuttingDown
+    }
+
     /// Moves it to another state, and remembers since when; does nothing if it is there already.
     pub fn enter(&mut self, state: State, reason: Option<String>, since: Timestamp) {
         if self.state != state {

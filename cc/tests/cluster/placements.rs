@@ -190,6 +190,9 @@ async fn a_spread_group_never_has_two_instances_on_one_node_also_after_a_restart
     cloud.call(join("spread", &[third])).await.unwrap();
     let reason = cloud.run(1, &[third]).await.unwrap_err().to_string();
     assert!(reason.contains("2 nodes have instances of its placement group"), "{reason}");
+    nodes[1].1.set(B, Some("shutting-down"));
+    cloud.poll().await;
+    cloud.run(1, &[third]).await.expect_err("what is being ended is there");
     nodes[1].1.set(B, Some("terminated"));
     cloud.poll().await;
     assert_eq!(cloud.run(1, &[third]).await.unwrap(), [third], "what has ended keeps nobody away");
