@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 /// Lines kept for the end of a run that goes wrong.
@@ -12,6 +13,8 @@ struct Log {
     digest: u64,
     count: u64,
     loud: bool,
+    /// Where the files are: a name by chance, which is not the seed's.
+    directory: String,
     last: std::collections::VecDeque<String>,
 }
 
@@ -22,14 +25,15 @@ thread_local! {
             digest: 0xcbf2_9ce4_8422_2325,
             count: 0,
             loud: false,
+            directory: String::new(),
             last: std::collections::VecDeque::new(),
         })
     };
 }
 
-/// Begins; a loud one prints each line.
-pub fn begin(loud: bool) {
-    LOG.with_borrow_mut(|log| log.loud = loud);
+/// Begins; a loud one prints each line. No line names the directory of the files.
+pub fn begin(loud: bool, directory: &Path) {
+    LOG.with_borrow_mut(|log| (log.loud, log.directory) = (loud, format!("{}/", directory.display())));
 }
 
 /// The time of the lines that follow.
@@ -40,7 +44,7 @@ pub fn set_time(time: Duration) {
 /// Takes a line down.
 pub fn take_down(text: fmt::Arguments<'_>) {
     LOG.with_borrow_mut(|log| {
-        let line = format!("{:9.3} {text}", log.time.as_secs_f64());
+        let line = format!("{:9.3} {text}", log.time.as_secs_f64()).replace(&log.directory, "");
         // FNV-1a: enough to tell two runs apart.
         for byte in line.bytes() {
             log.digest = (log.digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);

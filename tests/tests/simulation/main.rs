@@ -12,6 +12,7 @@
 //! ```
 
 mod chance;
+mod disk;
 mod host;
 mod log;
 mod network;
@@ -158,9 +159,10 @@ fn run(scenario: Scenario, seed: u64) {
 /// One run, on a thread that from now on is in the seed's hand.
 fn simulate(scenario: Scenario, seed: u64, site: Site, nodes: Vec<String>, loud: bool) {
     chance::begin(seed);
-    log::begin(loud);
-    host::begin_disks(seed);
-    blocking::simulate(Simulation { turn: host::turn, program: tiers::program });
+    log::begin(loud, &site.directory);
+    disk::begin(seed);
+    host::begin();
+    blocking::simulate(Simulation { turn: disk::turn, program: tiers::program });
     let end = catch_unwind(|| {
         let mut world = World::new(seed, site, nodes);
         scenario.play(&mut world, seed);

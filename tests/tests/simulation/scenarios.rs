@@ -7,7 +7,7 @@ use ironbark_clc::ec2::instances::InstanceState;
 use ironbark_wsdl::blocking::Turn;
 
 use crate::chance::Dice;
-use crate::host::{self, Doom};
+use crate::disk::{self, Doom};
 use crate::log::note;
 use crate::network::Weather;
 use crate::schedule::{BAD, BEGIN, fault};
@@ -34,7 +34,7 @@ pub fn crash_points(world: &mut World, host: &str, every: usize) {
 /// An instance from its launch to its end, and a death; false if the life was over before.
 fn live(world: &mut World, doom: Doom) -> bool {
     let deaths = world.deaths;
-    host::doom(Some(doom));
+    disk::doom(Some(doom));
     let id = running(world);
     reboot(world, &id);
     let stop = Request::Stop { id: id.clone(), force: false };
@@ -42,7 +42,7 @@ fn live(world: &mut World, doom: Doom) -> bool {
         ask(world, request);
         world.settle();
     }
-    host::doom(None);
+    disk::doom(None);
     world.deaths > deaths
 }
 

@@ -7,7 +7,7 @@ use ironbark_nc::hypervisor::scripted::Fault;
 use ironbark_wsdl::blocking::Turn;
 
 use crate::chance::Dice;
-use crate::host::{self, Doom};
+use crate::disk::{self, Doom};
 use crate::log::note;
 use crate::network::Weather;
 use crate::tiers::{CLOUD, CLUSTER};
@@ -32,6 +32,7 @@ enum Mend {
     Join(Vec<(String, String)>),
     Calm,
     Hypervisor(String),
+    Disk(String),
 }
 
 struct Trouble {
@@ -83,6 +84,7 @@ impl Trouble {
             match mend {
                 Mend::Join(ways) => ways.iter().for_each(|(from, to)| world.site.network.cut(from, to, false)),
                 Mend::Calm => world.site.network.set_weather(BAD),
+                Mend::Disk(host) => disk::fail(&host, 0),
                 Mend::Hypervisor(node) => world.hypervisors[&node].set_unavailable(None),
             }
         }
@@ -122,17 +124,23 @@ impl Trouble {
         let hosts = world.host_names();
         let host = self.dice.pick(&hosts).clone();
         let node = self.dice.pick(&world.nodes).clone();
-        match self.dice.below(9) {
+        match self.dice.below(10) {
             0 => world.kill(&host),
             1 | 2 => {
                 let turn = *self.dice.pick(&[Turn::Begin, Turn::End]);
-                host::doom(Some(Doom { host, after: self.dice.below(12), turn }));
+                disk::doom(Some(Doom { host, after: self.dice.below(12), turn }));
             }
             3 => {
                 let other = self.dice.pick(&hosts).clone();
                 self.cut(world, vec![(host.clone(), other.clone()), (other, host)], 500..40_000);
             }
             8 => self.partition(world),
+            9 => {
+                let permille = *self.dice.pick(&[300, 1000]);
+                note!("{host}: of a thousand writes {permille} fail");
+                disk::fail(&host, permille);
+                self.later(world, Mend::Disk(host), 1_000..60_000);
+            }
             4 => {
                 note!("a storm");
                 world.site.network.set_weather(STORM);

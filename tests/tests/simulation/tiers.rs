@@ -28,6 +28,7 @@ use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::service::BoxFuture;
 use uuid::Uuid;
 
+use crate::disk::needed;
 use crate::network::Network;
 
 /// The cluster's name, and its host's.
@@ -152,7 +153,7 @@ impl Site {
                 recorder: recorder.clone(),
                 name: name.clone(),
             };
-            let node = Node::start(parts, Arc::new(hypervisor)).expect("the node's records can be read");
+            let node = needed(Node::start(parts, Arc::new(hypervisor))).await;
             site.network.open(&name, ironbark_nc::router(node, recorder));
             pending().await
         })
@@ -180,9 +181,8 @@ impl Site {
             let network = site.network.clone();
             let connect: ironbark_cc::Connect =
                 Box::new(move |entry: &Entry| Ok(network.wire(CLUSTER, entry.name.as_str())));
-            let journal = Journal::open(&site.path(CLUSTER)).expect("the cluster's records can be read");
-            let cluster = Cluster::open(settings, entries, journal, connect, Clock::system());
-            let cluster = cluster.expect("the cluster's records can be read");
+            let journal = needed(Journal::open(&site.path(CLUSTER))).await;
+            let cluster = needed(Cluster::open(settings, entries, journal, connect, Clock::system())).await;
             refresh::start(&cluster).await;
             let recorder = Arc::new(Recorder::new(format!("cc:{CLUSTER}")));
             site.network.open(CLUSTER, ironbark_cc::router(cluster, recorder));
@@ -203,9 +203,8 @@ impl Site {
             let network = site.network.clone();
             let connect: ironbark_clc::clusters::Connect =
                 Arc::new(move |cluster| Ok(network.wire(CLOUD, &cluster.name)));
-            let store = Store::open(&site.path(CLOUD).join("cloud.db")).expect("the cloud's records can be read");
-            let cloud = Cloud::open(store, settings, Clock::system(), connect).await;
-            let cloud = cloud.expect("the cloud's records can be read");
+            let store = needed(Store::open(&site.path(CLOUD).join("cloud.db"))).await;
+            let cloud = needed(Cloud::open(store, settings, Clock::system(), connect).await).await;
             let mut work = ironbark_clc::serve::start(&cloud);
             *door.lock().unwrap_or_else(PoisonError::into_inner) = Some(cloud);
             panic!("the cloud's work between requests has ended: {:?}", work.join_next().await);
@@ -220,7 +219,7 @@ pub fn program(name: &OsStr, arguments: &[OsString]) -> io::Result<()> {
     match name.to_str() {
         Some("cp") => {
             let (from, to) = (path(arguments.len() - 2)?, path(arguments.len() - 1)?);
-            fs::copy(from, to).map(drop)
+            fs::read(from).and_then(|bytes| fs::write(to, bytes))
         }
         Some("genisoimage") => fs::write(path(arguments.len() - 2)?, "seed"),
         _ => Err(unknown()),

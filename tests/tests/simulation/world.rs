@@ -13,7 +13,8 @@ use ironbark_nc::hypervisor::scripted::Scripted;
 use tokio::runtime::Handle;
 
 use crate::chance::{self, Dice};
-use crate::host::{self, Host};
+use crate::disk;
+use crate::host::Host;
 use crate::log::{self, note};
 use crate::network::Weather;
 use crate::tiers::{CLOUD, CLUSTER, Door, Site};
@@ -126,8 +127,8 @@ impl World {
         for name in self.host_names() {
             self.hosts.get_mut(&name).expect("one of our hosts").run(TICK);
             assert!(!PANICKED.get(), "{name} has panicked");
-            if let Some(doom) = host::struck() {
-                note!("{name}: at its disk, {:?}", doom.turn);
+            if let Some(why) = disk::struck() {
+                note!("{name}: {why}");
                 self.kill(&name);
             }
         }
@@ -182,7 +183,8 @@ impl World {
     /// Nothing goes wrong from now on, what was broken is mended, and what is still on its way arrives.
     pub fn heal(&mut self) {
         note!("all is well from now on");
-        host::doom(None);
+        disk::doom(None);
+        disk::mend_all();
         self.site.network.set_weather(Weather::default());
         self.site.network.join_all();
         for hypervisor in self.hypervisors.values() {
