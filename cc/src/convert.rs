@@ -67,6 +67,7 @@ fn detail(instance: &ironbark::NodeInstance) -> Option<Detail> {
         boots: instance.boot_count,
         last_reboot: instance.last_reboot.clone(),
         epoch: instance.epoch,
+        by_guest: instance.by_guest,
     })
 }
 
@@ -264,6 +265,7 @@ pub fn cluster_instance(instance: &Instance) -> ironbark::ClusterInstance {
         boot_count: instance.boots,
         last_reboot: instance.last_reboot.clone(),
         epoch: instance.epoch,
+        by_guest: instance.by_guest,
     }
 }
 

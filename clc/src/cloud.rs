@@ -14,7 +14,7 @@ use crate::front::Caller;
 use crate::launch::tries::Tries;
 use crate::pool::Pool;
 use crate::refresh::watch::Watch;
-use crate::store::{Deed, Store, StoreError};
+use crate::store::{Deed, OnFailure, Store, StoreError};
 use crate::upkeep::request_log::RequestLog;
 
 /// The tier's name in traces.
@@ -34,6 +34,8 @@ pub struct Settings {
     pub addresses: Pool,
     /// How often each cluster is asked.
     pub poll: Duration,
+    /// What becomes of an instance that failed.
+    pub on_failure: OnFailure,
 }
 
 /// The cloud controller.

@@ -11,6 +11,7 @@ use serde::Deserialize;
 
 use crate::cloud::Settings;
 use crate::pool::Pool;
+use crate::store::OnFailure;
 use crate::tls;
 
 /// The configuration of a cloud controller.
@@ -44,6 +45,9 @@ pub struct Config {
     /// Seconds between two questions to a cluster.
     #[serde(default = "default_poll_seconds")]
     pub poll_seconds: u64,
+    /// What becomes of an instance that went off although neither its owner nor its guest asked for it.
+    #[serde(default)]
+    pub on_failure: OnFailure,
     /// Who this cloud is to clusters of Eucalyptus 2.0.1.
     old_identity: Option<OldIdentity>,
     /// The same, its paths resolved.
@@ -123,6 +127,7 @@ impl Config {
             region: self.region.clone(),
             addresses: self.addresses.clone(),
             poll: Duration::from_secs(self.poll_seconds),
+            on_failure: self.on_failure,
         }
     }
 }

@@ -242,6 +242,7 @@ pub fn report(instance: &cc::Instance, described: Option<&ClusterInstance>) -> O
         boot_count: described.and_then(|described| described.boot_count),
         last_reboot: described.and_then(|described| described.last_reboot.clone()),
         epoch: described.and_then(|described| described.epoch),
+        by_guest: described.and_then(|described| described.by_guest),
     })
 }
 

@@ -5,7 +5,6 @@
 //! still due to bring the cluster to the wish, whether a request may change the wish, and what a
 //! new report changes.
 
-use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState as State;
 
 /// What the owner last asked for.
@@ -84,6 +83,17 @@ pub enum Verdict {
     Refuse,
 }
 
+/// What becomes of an instance that went off although it is wished to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AfterOff {
+    /// It stays off, and keeps its disk.
+    Stop,
+    /// It is taken down.
+    Terminate,
+    /// It is started again.
+    Restart,
+}
+
 /// What a report changes in a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
@@ -91,8 +101,8 @@ pub struct Seen {
     pub wish: Wish,
     /// The observation afterwards.
     pub observed: Observed,
-    /// True if the guest turned itself off, which is as good as its owner's wish.
-    pub by_guest: bool,
+    /// True if it went off although it was wished to run.
+    pub went_off: bool,
 }
 
 impl Wish {
@@ -217,11 +227,11 @@ pub fn admit(act: Act, wish: Wish, observed: Observed) -> Verdict {
 }
 
 /// What a cluster's report changes. A report that cannot be newer than what is known changes
-/// nothing: `Terminated` is final, and `Failed` can only become `Terminated`. `on_shutdown`: what its
-/// owner set for the case that the guest turns itself off.
-pub fn observe(wish: Wish, before: Observed, report: Observed, on_shutdown: ShutdownBehavior) -> Seen {
-    let keep = Seen { wish, observed: before, by_guest: false };
-    let moved = Seen { wish, observed: report, by_guest: false };
+/// nothing: `Terminated` is final, and `Failed` can only become `Terminated`. `after_off`: what is to
+/// become of it if it went off by itself.
+pub fn observe(wish: Wish, before: Observed, report: Observed, after_off: AfterOff) -> Seen {
+    let keep = Seen { wish, observed: before, went_off: false };
+    let moved = Seen { wish, observed: report, went_off: false };
     match (before, report) {
         (Observed::Terminated, _) | (_, Observed::Unseen) => keep,
         (Observed::Failed, Observed::Terminated) => moved,
@@ -229,11 +239,12 @@ pub fn observe(wish: Wish, before: Observed, report: Observed, on_shutdown: Shut
         // Its owner was told that it is terminated, and that stays so; what is left of it is ended all the same.
         (Observed::Gone, _) if wish == Wish::Terminate => keep,
         (Observed::Running | Observed::Rebooting | Observed::Stopping, Observed::Stopped) if wish == Wish::Run => {
-            let wish = match on_shutdown {
-                ShutdownBehavior::Stop => Wish::Stop,
-                ShutdownBehavior::Terminate => Wish::Terminate,
+            let wish = match after_off {
+                AfterOff::Stop => Wish::Stop,
+                AfterOff::Terminate => Wish::Terminate,
+                AfterOff::Restart => Wish::Run,
             };
-            Seen { wish, observed: Observed::Stopped, by_guest: true }
+            Seen { wish, observed: Observed::Stopped, went_off: true }
         }
         (
             Observed::Unseen
@@ -340,7 +351,7 @@ mod tests {
         ];
         for (wish, before, after) in rows {
             for (report, after) in reports.into_iter().zip(after) {
-                let seen = observe(wish, before, report, ShutdownBehavior::Stop);
+                let seen = observe(wish, before, report, AfterOff::Stop);
                 assert_eq!(state(seen.wish, seen.observed), after, "{wish:?}, {before:?}, then {report:?}");
             }
         }
@@ -375,22 +386,30 @@ mod tests {
 
     #[test]
     fn a_guest_that_turns_itself_off_is_stopped_and_not_started_again() {
-        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, ShutdownBehavior::Stop);
-        assert_eq!(seen, Seen { wish: Wish::Stop, observed: Observed::Stopped, by_guest: true });
+        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, AfterOff::Stop);
+        assert_eq!(seen, Seen { wish: Wish::Stop, observed: Observed::Stopped, went_off: true });
         assert_eq!(due(seen.wish, seen.observed), Due::Nothing);
         // But one that was just asked to start is only not started yet.
-        let on_shutdown = ShutdownBehavior::Terminate;
-        assert_eq!(observe(Wish::Run, Observed::Stopped, Observed::Stopped, on_shutdown).wish, Wish::Run);
+        let after_off = AfterOff::Terminate;
+        assert_eq!(observe(Wish::Run, Observed::Stopped, Observed::Stopped, after_off).wish, Wish::Run);
     }
 
     #[test]
     fn a_guest_that_turns_itself_off_is_taken_down_if_its_owner_set_that() {
-        let on_shutdown = ShutdownBehavior::Terminate;
-        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, on_shutdown);
+        let after_off = AfterOff::Terminate;
+        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, after_off);
         assert_eq!(due(seen.wish, seen.observed), Due::Terminate);
-        assert!(seen.by_guest);
+        assert!(seen.went_off);
         // One that its owner stops stays.
-        assert_eq!(observe(Wish::Stop, Observed::Stopping, Observed::Stopped, on_shutdown).wish, Wish::Stop);
+        assert_eq!(observe(Wish::Stop, Observed::Stopping, Observed::Stopped, after_off).wish, Wish::Stop);
+    }
+
+    #[test]
+    fn one_that_went_off_is_started_again_if_that_is_what_becomes_of_it() {
+        let seen = observe(Wish::Run, Observed::Running, Observed::Stopped, AfterOff::Restart);
+        assert_eq!(seen, Seen { wish: Wish::Run, observed: Observed::Stopped, went_off: true });
+        assert_eq!(due(seen.wish, seen.observed), Due::Start);
+        assert_eq!(observe(Wish::Stop, Observed::Running, Observed::Stopped, AfterOff::Restart).wish, Wish::Stop);
     }
 
     #[test]
@@ -429,10 +448,10 @@ mod tests {
             let (mut wish, mut observed) = (wish, Observed::Unseen);
             for report in reports {
                 let before = (wish, observed);
-                let seen = observe(wish, observed, report, ShutdownBehavior::Stop);
+                let seen = observe(wish, observed, report, AfterOff::Stop);
                 (wish, observed) = (seen.wish, seen.observed);
                 prop_assert!(before.1 != Observed::Terminated || observed == Observed::Terminated);
-                prop_assert!(before.0 == wish || (before.0 == Wish::Run && wish == Wish::Stop && seen.by_guest));
+                prop_assert!(before.0 == wish || (before.0 == Wish::Run && wish == Wish::Stop && seen.went_off));
                 if before.0 == Wish::Stop {
                     prop_assert_ne!(due(wish, observed), Due::Start);
                 }

@@ -112,7 +112,10 @@ async fn take(cloud: &Cloud, cluster: &str, asked: Timestamp, answer: Answer) ->
         }
         *before = known;
     });
-    let reported = cloud.store.report(cluster.to_string(), answer.reports(), absent, cloud.now()).await?;
+    let reported = cloud
+        .store
+        .report(cluster.to_string(), answer.reports(), absent, cloud.settings.on_failure, cloud.now())
+        .await?;
     for id in &reported.behind {
         tracing::warn!(
             event = "refresh.behind",

@@ -4,12 +4,14 @@ mod support;
 
 use ironbark_clc::actions::{accounts, admin, console, images, instances, keys, trace, zones};
 use ironbark_clc::ec2::admin::{DeleteAccount, DeregisterCluster, DescribeLogs, DescribeTrace};
+use ironbark_clc::ec2::attributes::ShutdownBehavior;
 use ironbark_clc::ec2::console::GetConsoleOutput;
 use ironbark_clc::ec2::images::{DescribeImages, ImageType, RegisterImage};
 use ironbark_clc::ec2::instances::{
     DescribeInstances, InstanceState, RebootInstances, StartInstances, StopInstances, TerminateInstances,
 };
 use ironbark_clc::ec2::keys::{CreateKeyPair, DescribeKeyPairs, KeyType};
+use ironbark_clc::ec2::run::RunInstances;
 use ironbark_clc::ec2::security_groups::GroupRef;
 use ironbark_clc::ec2::zones::DescribeAvailabilityZones;
 use ironbark_clc::error::{Code, Ec2Error};
@@ -178,6 +180,54 @@ async fn records_that_are_an_older_copy_catch_up_with_the_node() {
     lab.cc.refuses.lock().unwrap().clear();
     lab.pass_again().await;
     assert_eq!(lab.wire.epoch("StopInstances", &ids[0]), Some(8));
+}
+
+/// It is started again, under an epoch of its own, and not for ever; a guest's own shutdown stays the guest's.
+#[tokio::test]
+async fn an_instance_that_failed_is_started_again_three_times_an_hour() {
+    let lab = Lab::new().await;
+    let id = &lab.running(1).await[0];
+    lab.cc.failed.lock().unwrap().insert(id.clone());
+    for (count, epoch) in [(1, 2), (2, 3), (3, 4)] {
+        lab.cc.set_because(id, "stopped", "the guest crashed; its disk is kept");
+        lab.poll().await;
+        assert_eq!(lab.state(id).await, InstanceState::Pending);
+        lab.pass_again().await;
+        assert_eq!((lab.wire.count("StartInstances"), lab.wire.epoch("StartInstances", id)), (count, Some(epoch)));
+        lab.poll().await;
+        assert_eq!(lab.state(id).await, InstanceState::Running);
+    }
+    lab.cc.set_because(id, "stopped", "the guest crashed; its disk is kept");
+    lab.poll().await;
+    lab.pass_again().await;
+    assert_eq!((lab.state(id).await, lab.wire.count("StartInstances")), (InstanceState::Stopped, 3));
+    let reason = lab.describe(id).await.unwrap().state_reason.unwrap();
+    assert_eq!(reason.code, "Server.InternalError");
+    assert!(reason.message.contains("the guest crashed"), "{}", reason.message);
+
+    lab.advance(3601);
+    start(&lab, std::slice::from_ref(id)).await.unwrap();
+    lab.pass_again().await;
+    lab.poll().await;
+    lab.cc.set(id, "stopped");
+    lab.poll().await;
+    lab.pass_again().await;
+    assert_eq!(lab.wire.count("StartInstances"), 5, "an hour later it is started again");
+}
+
+/// What its owner set is about the guest's own shutdown: a machine that lost its power takes nobody's disk away.
+#[tokio::test]
+async fn a_failure_is_no_shutdown_of_the_guest() {
+    let lab = Lab::new().await;
+    let request = RunInstances { shutdown_behavior: ShutdownBehavior::Terminate, ..Lab::run(2) };
+    let ids = lab.run_instances(request).await.unwrap();
+    lab.pass().await;
+    lab.cc.set_all("running");
+    lab.poll().await;
+    lab.cc.failed.lock().unwrap().insert(ids[0].clone());
+    lab.cc.set_all("stopped");
+    lab.poll().await;
+    assert_eq!(lab.states(&ids).await, [InstanceState::Pending, InstanceState::ShuttingDown]);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use ironbark_clc::deadlines::Resolution;
 use ironbark_clc::ec2::instances::Group;
 use ironbark_clc::lifecycle::{Act, Observed, Wish};
 use ironbark_clc::store::{
-    Attributes, Deed, Launch, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
+    Attributes, Deed, Launch, OnFailure, Reason, Refused, Report, Reservation, Reserved, Scope, Store, StoreError,
 };
 use support::ADMIN;
 use tokio::task::JoinSet;
@@ -85,6 +85,7 @@ fn report(id: &str, observed: Observed) -> Report {
         public_ip: None,
         boot_count: None,
         epoch: None,
+        by_guest: None,
         last_reboot: None,
     }
 }
@@ -184,7 +185,7 @@ async fn of_many_wishes_at_once_each_is_decided_on_what_is_there() {
     let store = with_admin(&dir.path().join("db")).await;
     let id = "i-00000001".to_string();
     store.reserve(launch(1)).await.unwrap();
-    store.report("c".into(), vec![report(&id, Observed::Running)], Vec::new(), 6).await.unwrap();
+    store.report("c".into(), vec![report(&id, Observed::Running)], Vec::new(), OnFailure::Restart, 6).await.unwrap();
     let mut wishes = JoinSet::new();
     for number in 0..100 {
         let (store, id) = (store.clone(), id.clone());
@@ -224,7 +225,10 @@ async fn reports_of_another_cluster_are_strangers() {
     let store = with_admin(&dir.path().join("db")).await;
     store.reserve(launch(1)).await.unwrap();
     let reports = vec![report("i-00000001", Observed::Running)];
-    assert_eq!(store.report("other".into(), reports, Vec::new(), 6).await.unwrap().strangers, ["i-00000001"]);
+    assert_eq!(
+        store.report("other".into(), reports, Vec::new(), OnFailure::Restart, 6).await.unwrap().strangers,
+        ["i-00000001"]
+    );
     assert_eq!(store.due().await.unwrap().len(), 1);
 }
 

@@ -18,7 +18,7 @@ use ironbark_clc::front::Front;
 use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
 use ironbark_clc::serve;
-use ironbark_clc::store::{AccessKey, Account, Certificate, Store, User, UserGroup};
+use ironbark_clc::store::{AccessKey, Account, Certificate, OnFailure, Store, User, UserGroup};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::envelope::{self, Limits, Outgoing};
 use ironbark_wsdl::wsse::{Identity, Profile, Security};
@@ -175,6 +175,7 @@ impl Stand {
             region: "ironbark".into(),
             addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).expect("addresses"),
             poll: Duration::from_secs(2),
+            on_failure: OnFailure::default(),
         };
         let connect: Connect = Arc::new(|_| Err("there is no network here".into()));
         let cloud = Cloud::open(store, settings, clock(), connect).await.expect("a cloud");

@@ -7,7 +7,7 @@ use ironbark_wsdl::{ironbark, nc};
 use crate::address::{format_mac, parse_mac};
 use crate::ids::InstanceId;
 use crate::inventory::{Found, Inventory};
-use crate::lifecycle::State;
+use crate::lifecycle::{State, Why};
 use crate::state::{ImageRef, LaunchOrder, Mapping, Net, Record, Resized, Size, UNKNOWN_IP, VolumeState};
 
 /// The longest text that 2.0.1 keeps of ids, names and URLs (wire/nc.md 9.17).
@@ -273,6 +273,10 @@ pub fn node_instance(record: &Record) -> ironbark::NodeInstance {
         last_reboot: record.last_reboot.clone(),
         private_ip: (private_ip != UNKNOWN_IP).then_some(private_ip),
         epoch: record.operation.as_ref().map(|operation| operation.epoch),
+        by_guest: match &record.state {
+            State::Stopped(why) => Some(*why == Why::GuestShutDown),
+            _ => None,
+        },
     }
 }
 

@@ -60,6 +60,9 @@ pub struct Instance {
     /// The epoch of the last operation that its node took, where the node tells.
     #[serde(default)]
     pub epoch: Option<i64>,
+    /// Of one that is stopped: whether its guest turned itself off, where the node tells.
+    #[serde(default)]
+    pub by_guest: Option<bool>,
     /// The cluster's report counter when its node accepted it: a report begun before then cannot
     /// have listed it. Not kept over a restart, which begins with new reports.
     #[serde(skip)]
@@ -291,6 +294,7 @@ impl Instance {
             boots: None,
             last_reboot: None,
             epoch: None,
+            by_guest: None,
             accepted_at: 0,
         }
     }

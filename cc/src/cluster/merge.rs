@@ -70,6 +70,8 @@ pub struct Detail {
     pub last_reboot: Option<String>,
     /// The epoch of the last operation that its node took.
     pub epoch: Option<i64>,
+    /// Of one that is stopped: whether its guest turned itself off.
+    pub by_guest: Option<bool>,
 }
 
 /// Something that a merge found out.
@@ -212,6 +214,7 @@ fn update(instance: &mut Instance, seen: Sighting, now: Timestamp) {
             instance.boots = Some(detail.boots);
             instance.last_reboot = detail.last_reboot;
             instance.epoch = detail.epoch;
+            instance.by_guest = detail.by_guest;
         }
         None => {
             let state = seen.coarse.refine(Some(instance.state));

@@ -231,6 +231,7 @@ impl State {
             since: DateTime::default(),
             boot_count: 1,
             epoch: None,
+            by_guest: None,
             ..Default::default()
         };
         ironbark::DescribeNodeResponse {

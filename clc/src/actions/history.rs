@@ -35,8 +35,8 @@ fn row(entry: Entry, reader: &Reader) -> HistoryRow {
     HistoryRow {
         instance_id: entry.instance_id,
         action: entry.action,
-        detail: entry.detail,
-        by: entry.by,
+        detail: entry.detail.map(|detail| reader.text(&detail)),
+        by: reader.text(&entry.by),
         request_id: entry.request_id,
         began: timestamp(entry.began).to_string(),
         ended: entry.ended.map(|ended| timestamp(ended).to_string()),

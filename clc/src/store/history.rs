@@ -7,10 +7,12 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::instances::Instance;
 use super::{Scope, Store, StoreError};
 use crate::ec2::instances::InstanceState;
-use crate::lifecycle::{Observed, Wish};
+use crate::lifecycle::{AfterOff, Observed, Wish};
 
 /// Rows kept and shown of one instance: the oldest go first.
 const MOST: i64 = 1000;
+/// What an instance does that went off and is started again.
+const RESTARTED: &str = "InstanceRestarted";
 /// After how many rows it is looked whether the instance of the last one has too many.
 const FORGOTTEN_EVERY: i64 = 100;
 /// A reboot of which no new boot was seen for so long, in microseconds, is not waited for: nodes
@@ -35,7 +37,8 @@ pub struct Deed {
 pub struct Entry {
     /// Which instance.
     pub instance_id: String,
-    /// The action, or what happened by itself: `InstanceInitiatedShutdown`, `InstanceLost`, `InstanceFound`.
+    /// The action, or what happened by itself: `InstanceInitiatedShutdown`, `InstanceFailed`,
+    /// `InstanceRestarted`, `InstanceLost`, `InstanceFound`.
     pub action: String,
     /// What about it: `force`, `disableApiStop = true`.
     pub detail: Option<String>,
@@ -216,13 +219,6 @@ pub(super) fn follow(
     now: i64,
 ) -> Result<Vec<Learnt>, StoreError> {
     let (was_over, is_over) = (is_over(before), is_over(after));
-    let place =
-        || after.node.as_ref().map_or_else(|| format!("cluster {}", after.cluster), |node| format!("node {node}"));
-    if before.wish != after.wish {
-        let result = told.unwrap_or("the guest shut itself down");
-        close_all(tx, &after.id, &format!("overtaken: {result}"), now)?;
-        happened(tx, after, ("InstanceInitiatedShutdown", "instance".to_string()), result, now)?;
-    }
     let mut learnt = Vec::new();
     for open in open_rows(tx, &after.id)? {
         let Some(result) = end(&open, after, told, now) else { continue };
@@ -238,12 +234,56 @@ pub(super) fn follow(
     match (was_over, is_over) {
         (false, true) if learnt.is_empty() => {
             let result = after.reason.as_ref().map_or("it is gone", |reason| &reason.text);
-            happened(tx, after, ("InstanceLost", place()), result, now)?;
+            happened(tx, after, ("InstanceLost", place(after)), result, now)?;
         }
-        (true, false) => happened(tx, after, ("InstanceFound", place()), "it is there again", now)?,
+        (true, false) => happened(tx, after, ("InstanceFound", place(after)), "it is there again", now)?,
         (false, _) | (true, true) => {}
     }
     Ok(learnt)
+}
+
+fn place(of: &Instance) -> String {
+    of.node.as_ref().map_or_else(|| format!("cluster {}", of.cluster), |node| format!("node {node}"))
+}
+
+/// What is written of an instance that went off although it was wished to run; `told` is the node's reason. That it is
+/// started again is a row with an end of its own.
+pub(super) fn note_off(
+    tx: &Connection,
+    instance: &Instance,
+    after_off: AfterOff,
+    (by_guest, told): (bool, Option<&str>),
+    now: i64,
+) -> Result<(), StoreError> {
+    let told = told.unwrap_or(if by_guest { "the guest shut itself down" } else { "it went off" });
+    close_all(tx, &instance.id, &format!("overtaken: {told}"), now)?;
+    match after_off {
+        AfterOff::Stop | AfterOff::Terminate if by_guest => {
+            happened(tx, instance, ("InstanceInitiatedShutdown", "instance".to_string()), told, now)
+        }
+        AfterOff::Stop | AfterOff::Terminate => {
+            happened(tx, instance, ("InstanceFailed", place(instance)), &format!("{told}; it stays off"), now)
+        }
+        AfterOff::Restart => {
+            let entry = Entry {
+                instance_id: instance.id.clone(),
+                action: RESTARTED.to_string(),
+                detail: Some(told.to_string()),
+                by: place(instance),
+                request_id: None,
+                began: now,
+                ended: None,
+                result: None,
+            };
+            insert(tx, instance, &entry, Some(Goal::Run))
+        }
+    }
+}
+
+/// How often an instance that went off was started again since that moment.
+pub(super) fn restarts_since(tx: &Connection, instance_id: &str, moment: i64) -> Result<u32, StoreError> {
+    let sql = "SELECT count(*) FROM history WHERE instance_id = ?1 AND action = ?2 AND began > ?3";
+    Ok(tx.prepare_cached(sql)?.query_row(params![instance_id, RESTARTED, moment], |row| row.get(0))?)
 }
 
 fn is_over(instance: &Instance) -> bool {

@@ -48,7 +48,7 @@ pub use images::{Image, ImageUpdate, Registered};
 pub use instances::{Attributes, Instance, Reason, Resized};
 pub use keys::KeyPair;
 pub use placement_groups::{PlacementGroup, Undeletable};
-pub use progress::{Change, Refused, Report, Reported};
+pub use progress::{Change, OnFailure, Refused, Report, Reported};
 pub use quotas::{Excess, Quantity, Quota, Setting};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};

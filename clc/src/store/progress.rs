@@ -3,15 +3,17 @@
 //! a report that come at the same moment cannot overwrite each other.
 
 use rusqlite::Connection;
+use serde::Deserialize;
 
-use super::history::{Deed, Goal, Learnt, begin, close_all, done, follow, is_open};
+use super::history::{Deed, Goal, Learnt, begin, close_all, done, follow, is_open, note_off, restarts_since};
 use super::instances::{Attributes, Instance, Reason, Resized, all_owned, by_id, owned, save};
 use super::quotas::{Excess, Quantity, excess};
 use super::reservations::reservation;
 use super::{Scope, Store, StoreError};
 use crate::deadlines::Resolution;
+use crate::ec2::attributes::ShutdownBehavior;
 use crate::ec2::instances::InstanceState;
-use crate::lifecycle::{self, Absence, Act, Observed, Verdict, Wish};
+use crate::lifecycle::{self, Absence, Act, AfterOff, Observed, Verdict, Wish};
 
 /// What a cluster said of one instance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +36,33 @@ pub struct Report {
     pub last_reboot: Option<String>,
     /// The epoch of the last operation that its node took.
     pub epoch: Option<i64>,
+    /// Of one that is stopped: whether its guest turned itself off, where its node tells.
+    pub by_guest: Option<bool>,
 }
+
+impl Report {
+    /// Whether its guest turned it off. A node that does not tell knows no other way.
+    fn is_by_guest(&self) -> bool {
+        self.by_guest.unwrap_or(true)
+    }
+}
+
+/// What the administrator wants done with an instance that went off, and neither its guest nor anybody with a right to
+/// asked for it: it crashed, or its machine was switched off.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnFailure {
+    /// It is started again where its disk is; three times an hour at most, then it stays off.
+    #[default]
+    Restart,
+    /// It stays off.
+    Stop,
+}
+
+/// How often an instance that fails is started again within [`RESTARTS_WITHIN`].
+const RESTARTS: u32 = 3;
+/// Microseconds: an hour.
+const RESTARTS_WITHIN: i64 = 3_600_000_000;
 
 /// What came of a cluster's whole report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -130,16 +158,42 @@ impl Instance {
         ahead.is_some()
     }
 
-    /// What its cluster's report makes of the record.
-    fn take(&mut self, report: &Report, now: i64) {
+    /// What becomes of it if the report shows that it went off by itself: its guest obeys what its owner set, and what
+    /// failed under it is the cloud's to mend, a few times.
+    fn after_off(
+        &self,
+        tx: &Connection,
+        report: &Report,
+        on_failure: OnFailure,
+        now: i64,
+    ) -> Result<AfterOff, StoreError> {
+        Ok(match (report.is_by_guest(), self.attributes.shutdown_behavior, on_failure) {
+            (true, ShutdownBehavior::Stop, _) | (false, _, OnFailure::Stop) => AfterOff::Stop,
+            (true, ShutdownBehavior::Terminate, _) => AfterOff::Terminate,
+            (false, _, OnFailure::Restart) => {
+                let often = restarts_since(tx, &self.id, now - RESTARTS_WITHIN)? >= RESTARTS;
+                if often { AfterOff::Stop } else { AfterOff::Restart }
+            }
+        })
+    }
+
+    /// What its cluster's report makes of the record. True if it went off although it was wished to run.
+    fn take(&mut self, report: &Report, after_off: AfterOff, now: i64) -> bool {
         let was_over = self.state() == InstanceState::Terminated;
-        let seen =
-            lifecycle::observe(self.wish, self.last_known(report), report.observed, self.attributes.shutdown_behavior);
+        let seen = lifecycle::observe(self.wish, self.last_known(report), report.observed, after_off);
         self.move_to(seen.wish, seen.observed, now);
         let is_over = self.state() == InstanceState::Terminated;
-        if seen.by_guest {
+        if seen.went_off {
             self.epoch += 1;
-            self.reason = Some(Reason::new("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"));
+            self.reason = match after_off {
+                AfterOff::Restart => None,
+                AfterOff::Stop | AfterOff::Terminate if report.is_by_guest() => {
+                    Some(Reason::new("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"))
+                }
+                AfterOff::Stop | AfterOff::Terminate => {
+                    Some(Reason::new("Server.InternalError", report.reason.as_deref().unwrap_or("it went off")))
+                }
+            };
         }
         if self.wish != Wish::Terminate {
             match (was_over, is_over) {
@@ -157,6 +211,7 @@ impl Instance {
         keep_newer(&mut self.public_ip, &report.public_ip);
         keep_newer(&mut self.boot_count, &report.boot_count);
         keep_newer(&mut self.last_reboot, &report.last_reboot);
+        seen.went_off
     }
 }
 
@@ -390,6 +445,7 @@ impl Store {
         cluster: String,
         reports: Vec<Report>,
         absent: Vec<(String, Absence)>,
+        on_failure: OnFailure,
         now: i64,
     ) -> Result<Reported, StoreError> {
         self.write(move |tx| {
@@ -403,10 +459,14 @@ impl Store {
                 if instance.catch_up(report) {
                     behind.push(report.id.clone());
                 }
-                instance.take(report, now);
+                let after_off = instance.after_off(tx, report, on_failure, now)?;
+                let went_off = instance.take(report, after_off, now);
                 let changed = instance != before;
                 if changed {
                     save(tx, &instance)?;
+                }
+                if went_off {
+                    note_off(tx, &instance, after_off, (report.is_by_guest(), report.reason.as_deref()), now)?;
                 }
                 if changed || is_open(tx, &instance.id)? {
                     learnt.extend(follow(tx, &before, &instance, report.reason.as_deref(), now)?);

@@ -19,7 +19,7 @@ use ironbark_clc::front::{Caller, Credential};
 use ironbark_clc::launch;
 use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
-use ironbark_clc::store::{Account, Cluster, Image, Registered, Store, User, UserGroup};
+use ironbark_clc::store::{Account, Cluster, Image, OnFailure, Registered, Store, User, UserGroup};
 use ironbark_clc::{actions, refresh, upkeep};
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::ironbark::{
@@ -67,6 +67,8 @@ pub struct Cc {
     pub groups: Mutex<Option<BTreeMap<String, String>>>,
     /// The epoch that each instance's node last took, where a test says so.
     pub epochs: Mutex<BTreeMap<String, i64>>,
+    /// Those that went off, and not by their guests.
+    pub failed: Mutex<BTreeSet<String>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -90,6 +92,7 @@ impl Cc {
             story: Mutex::new(None),
             groups: Mutex::new(None),
             epochs: Mutex::default(),
+            failed: Mutex::default(),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -277,6 +280,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
         boot_count: Some(boots.get(id).map_or(1, |(count, _)| *count)),
         last_reboot: boots.get(id).map(|(_, how)| how.clone()),
         epoch: cc.epochs.lock().unwrap().get(id).copied(),
+        by_guest: (state == "stopped").then(|| !cc.failed.lock().unwrap().contains(id)),
     };
     Ok(DescribeClusterResponse {
         cluster_name: ZONE.into(),
@@ -521,6 +525,7 @@ pub async fn open_zones(path: &Path, wires: &[(&'static str, Arc<Wire>)], clock:
         region: "ironbark".into(),
         addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).unwrap(),
         poll: Duration::from_secs(2),
+        on_failure: OnFailure::Restart,
     };
     Cloud::open(Store::open(&path.join("cloud.db")).unwrap(), settings, clock.clone(), connect).await.unwrap()
 }

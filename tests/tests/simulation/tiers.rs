@@ -19,7 +19,7 @@ use ironbark_clc::ec2::images::ImageType;
 use ironbark_clc::ec2::placement_groups::Strategy;
 use ironbark_clc::pool::Pool;
 use ironbark_clc::role::Role;
-use ironbark_clc::store::{self, Account, Image, PlacementGroup, Registered, Store, User, UserGroup};
+use ironbark_clc::store::{self, Account, Image, OnFailure, PlacementGroup, Registered, Store, User, UserGroup};
 use ironbark_nc::hypervisor::scripted::Scripted;
 use ironbark_nc::images::{AllowRules, ImageStore, Kind, Order};
 use ironbark_nc::{GivenLimits, Node, Parts, Times};
@@ -199,6 +199,7 @@ impl Site {
                 region: "ironbark".into(),
                 addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).expect("addresses"),
                 poll: Duration::from_secs(5),
+                on_failure: OnFailure::default(),
             };
             let network = site.network.clone();
             let connect: ironbark_clc::clusters::Connect =

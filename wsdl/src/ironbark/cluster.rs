@@ -90,6 +90,9 @@ pub struct ClusterInstance {
     /// As the node said, `NodeInstance::epoch`.
     #[yaserde(prefix = "n")]
     pub epoch: Option<i64>,
+    /// As the node said, `NodeInstance::by_guest`.
+    #[yaserde(prefix = "n", rename = "byGuest")]
+    pub by_guest: Option<bool>,
 }
 
 /// What became of one id of a request. `resultType` of `ironbark.wsdl`.

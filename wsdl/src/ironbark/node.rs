@@ -34,6 +34,9 @@ pub struct NodeInstance {
     /// The epoch of the last operation that it took; none while none came with one.
     #[yaserde(prefix = "n")]
     pub epoch: Option<i64>,
+    /// Of one that is stopped: whether its guest turned itself off.
+    #[yaserde(prefix = "n", rename = "byGuest")]
+    pub by_guest: Option<bool>,
 }
 
 /// Asks a node who it is, what it can and how its instances are. `DescribeNode` of `ironbark.wsdl`.

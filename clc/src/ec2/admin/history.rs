@@ -24,7 +24,8 @@ impl Action for DescribeInstanceHistory {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HistoryRow {
     pub instance_id: String,
-    /// `RebootInstances`; of what nobody asked for `InstanceInitiatedShutdown`, `InstanceLost`, `InstanceFound`.
+    /// `RebootInstances`; of what nobody asked for `InstanceInitiatedShutdown`,
+    /// `InstanceFailed`, `InstanceRestarted`, `InstanceLost`, `InstanceFound`.
     pub action: String,
     pub detail: Option<String>,
     /// `account/user`; `instance`, `node NAME` or `cluster NAME` of what nobody asked for.

@@ -121,6 +121,7 @@ async fn describe_node(node: Arc<Node>, _: Context, _: DescribeNode) -> Result<D
         since: DateTime::default(),
         boot_count: 1,
         epoch: None,
+        by_guest: None,
         ..Default::default()
     };
     Ok(DescribeNodeResponse {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, ensure};
 use ironbark_clc::config::Config;
 use ironbark_clc::lifecycle::Observed;
-use ironbark_clc::store::{Attributes, Launch, Report, Reservation, Reserved, Store};
+use ironbark_clc::store::{Attributes, Launch, OnFailure, Report, Reservation, Reserved, Store};
 
 use crate::Plan;
 use crate::bed::{clc, keys, scratch};
@@ -100,9 +100,12 @@ pub async fn fill(path: &Path, count: usize) -> Result<()> {
         public_ip: Some("10.0.0.7".to_string()),
         boot_count: Some(1),
         epoch: None,
+        by_guest: None,
         last_reboot: None,
     };
-    let told = store.report("cluster1".to_string(), ids.iter().map(report).collect(), Vec::new(), now).await?;
+    let told = store
+        .report("cluster1".to_string(), ids.iter().map(report).collect(), Vec::new(), OnFailure::Restart, now)
+        .await?;
     ensure!(told.strangers.is_empty(), "reports about instances that are not there");
     Ok(())
 }
