@@ -128,8 +128,10 @@ fn one_run(scenario: Scenario, seed: u64) -> Result<String, Failed> {
     }
     let end = complaint.len().saturating_sub(20_000);
     let end = (end..complaint.len()).find(|at| complaint.is_char_boundary(*at)).unwrap_or(complaint.len());
-    Err(format!("{}\nAgain: IRONBARK_SIM_LOG=1 {} {ONE_RUN} {scenario} {seed}", &complaint[end..], program.display())
-        .into())
+    let given = ["IRONBARK_SIM_LAUNCHES", "IRONBARK_SIM_POINTS"].into_iter();
+    let given: String = given.filter_map(|name| Some(format!("{name}={} ", env::var(name).ok()?))).collect();
+    let again = format!("{given}IRONBARK_SIM_LOG=1 {} {ONE_RUN} {scenario} {seed}", program.display());
+    Err(format!("{}\nAgain: {again}", &complaint[end..]).into())
 }
 
 /// One run.
