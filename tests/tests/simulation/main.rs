@@ -1,7 +1,7 @@
 //! A whole cloud in one process, from a seed: the code of the three tiers as it is, under a simulated time, network,
-//! disk and hypervisor. Random requests meet random faults; then everything must come to rest as its owner was told, and
-//! go without a trace. A run is repeated exactly from its seed, in a process of its own, since what a process draws from
-//! chance is drawn from the seed there.
+//! disk and hypervisor. Random requests meet random faults; then everything must come to rest as its owner was told, a
+//! doctor must find nothing amiss, and all must go without a trace. A run is repeated exactly from its seed, in a process
+//! of its own, since what a process draws from chance is drawn from the seed there.
 //!
 //! ```text
 //! IRONBARK_SIM_SEED=1        the first seed

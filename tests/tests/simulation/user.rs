@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use ironbark_clc::ec2::admin::RepairFindings;
+use ironbark_clc::doctor::{Finding, Kind};
+use ironbark_clc::ec2::admin::{DescribeFindings, RepairFindings};
 use ironbark_clc::ec2::instances::{
     DescribeInstances, InstanceState, RebootInstances, StartInstances, StateReason, StopInstances, TerminateInstances,
 };
@@ -47,6 +48,8 @@ pub enum Request {
     Unstick(String),
     /// `euca doctor --repair`.
     Repair,
+    /// `euca doctor`.
+    Examine,
     Describe,
 }
 
@@ -54,6 +57,7 @@ pub enum Request {
 enum Answer {
     Run(Vec<String>),
     Done,
+    Found(Vec<Finding>),
     Seen(Vec<Seen>),
 }
 
@@ -117,6 +121,8 @@ pub struct User {
     asked: usize,
     /// The latest DescribeInstances, and when it was asked for.
     pub seen: Option<(Duration, Vec<Seen>)>,
+    /// What the latest doctor found that is not as it should be, and when he was asked.
+    pub found: Option<(Duration, Vec<Finding>)>,
 }
 
 impl User {
@@ -132,12 +138,13 @@ impl User {
             launched: 0,
             asked: 0,
             seen: None,
+            found: None,
         }
     }
 
     /// Whether everything he asked for was answered.
     pub fn is_answered(&self) -> bool {
-        self.again.is_empty() && self.calls.iter().all(|call| matches!(call.request, Request::Describe))
+        self.again.is_empty() && self.calls.iter().all(|call| call.request.only_looks())
     }
 
     /// Instances that are kept apart, and those that are being asked for.
@@ -165,18 +172,17 @@ impl User {
         self.ask(request, false, cloud, now);
     }
 
-    /// Looks at everything, unless he does already.
-    pub fn look(&mut self, cloud: Option<&Handle>, now: Duration) {
-        let looks = |request: &Request| matches!(request, Request::Describe);
-        if cloud.is_some() && !self.calls.iter().any(|call| looks(&call.request)) {
-            self.ask(Request::Describe, false, cloud, now);
+    /// Looks at everything, by himself or with a doctor, unless he is looking already.
+    pub fn look(&mut self, request: Request, cloud: Option<&Handle>, now: Duration) {
+        if cloud.is_some() && !self.calls.iter().any(|call| call.request.only_looks()) {
+            self.ask(request, false, cloud, now);
         }
     }
 
     fn ask(&mut self, request: Request, doubtful: bool, cloud: Option<&Handle>, now: Duration) {
         let running = self.door.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let (Some(cloud), Some(runtime)) = (running, cloud) else {
-            if !matches!(request, Request::Describe) {
+            if !request.only_looks() {
                 self.try_again(request, doubtful, now);
             }
             return;
@@ -222,7 +228,7 @@ impl User {
     fn unknown(&mut self, call: Call, now: Duration) {
         match call.request {
             Request::Reboot(id) | Request::Unstick(id) => self.free(&id),
-            Request::Repair | Request::Describe => {}
+            Request::Repair | Request::Examine | Request::Describe => {}
             Request::Run { .. } | Request::Stop { .. } | Request::Start(_) | Request::Terminate(_) => {
                 self.try_again(call.request, true, now);
             }
@@ -235,7 +241,9 @@ impl User {
         match &call.request {
             Request::Run { .. } if full && !call.doubtful => {}
             Request::Reboot(id) => self.free(id),
-            Request::Repair | Request::Describe => assert!(error.code.is_server(), "refused: {error}"),
+            Request::Repair | Request::Examine | Request::Describe => {
+                assert!(error.code.is_server(), "refused: {error}")
+            }
             _ if error.code.is_server() => self.try_again(call.request, call.doubtful, now),
             Request::Run { .. } => panic!("a launch was refused: {error}"),
             Request::Stop { id, .. } | Request::Start(id) | Request::Terminate(id) | Request::Unstick(id) => {
@@ -260,6 +268,11 @@ impl User {
             (Answer::Run(ids), Request::Run { token, count, apart }) => self.given(token, *count, *apart, ids, now),
             (_, Request::Repair) => note!("user: repaired"),
             (Answer::Seen(seen), _) => self.shown(seen, call.until.saturating_sub(PATIENCE)),
+            (Answer::Found(mut found), _) => {
+                // Not as it should be is neither that something has failed before nor that our own machine is full.
+                found.retain(|finding| !matches!(finding.kind, Kind::Failed | Kind::DiskLow));
+                self.found = Some((call.until.saturating_sub(PATIENCE), found));
+            }
             (_, request) => {
                 note!("user: done {request:?} after {:?}", now + PATIENCE - call.until);
                 let (id, wish) = (request.instance().expect("the others have none"), request.wish());
@@ -328,8 +341,12 @@ impl Request {
         match self {
             Self::Reboot(id) | Self::Start(id) | Self::Terminate(id) | Self::Unstick(id) => Some(id),
             Self::Stop { id, .. } => Some(id),
-            Self::Run { .. } | Self::Repair | Self::Describe => None,
+            Self::Run { .. } | Self::Repair | Self::Examine | Self::Describe => None,
         }
+    }
+
+    fn only_looks(&self) -> bool {
+        matches!(self, Self::Examine | Self::Describe)
     }
 
     fn wish(&self) -> Option<Wish> {
@@ -338,7 +355,7 @@ impl Request {
             Self::Start(_) => Some(Wish::Run),
             Self::Terminate(_) => Some(Wish::End),
             Self::Run { .. } | Self::Reboot(_) => None,
-            Self::Unstick(_) | Self::Repair | Self::Describe => None,
+            Self::Unstick(_) | Self::Repair | Self::Examine | Self::Describe => None,
         }
     }
 }
@@ -391,6 +408,10 @@ async fn perform(cloud: Arc<Cloud>, request: Request) -> Result<Answer, Ec2Error
         Request::Repair => {
             let request = RepairFindings { instance_id: None };
             actions::doctor::repair_findings(cloud, ctx, caller, request).await.map(|_| Answer::Done)
+        }
+        Request::Examine => {
+            let answer = actions::doctor::describe_findings(cloud, ctx, caller, DescribeFindings::default()).await?;
+            Ok(Answer::Found(answer.findings.into_iter().map(|found| found.finding).collect()))
         }
         Request::Describe => {
             let request = DescribeInstances::default();

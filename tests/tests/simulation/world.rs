@@ -25,6 +25,8 @@ pub const TICK: Duration = Duration::from_millis(20);
 /// How long anything may take when nothing goes wrong any more: a launch that its cluster had no answer to is given up
 /// after ten minutes.
 const SETTLED_WITHIN: Duration = Duration::from_secs(20 * 60);
+/// What is younger than that a doctor takes for work under way.
+const DOCTORS_GRACE: Duration = Duration::from_secs(31);
 
 thread_local! {
     static PANICKED: Cell<bool> = const { Cell::new(false) };
@@ -170,7 +172,21 @@ impl World {
     /// Makes the owner look.
     pub fn look(&mut self) {
         let cloud = self.cloud();
-        self.user.look(cloud.as_ref(), self.now);
+        self.user.look(Request::Describe, cloud.as_ref(), self.now);
+    }
+
+    /// Runs on until a doctor finds nothing that is not as it should be.
+    fn examine(&mut self) {
+        self.run_for(DOCTORS_GRACE);
+        let begun = self.now;
+        self.until("health", |world| {
+            let cloud = world.cloud();
+            world.user.look(Request::Examine, cloud.as_ref(), world.now);
+            match &world.user.found {
+                Some((asked, found)) if *asked >= begun => found.first().map(|one| one.sentence.clone()),
+                _ => Some("no doctor was there".to_string()),
+            }
+        });
     }
 
     /// An instance's guest has done something that nobody wished.
@@ -255,8 +271,9 @@ impl World {
         all.map(|domain| (domain.key.name.clone(), !matches!(domain.state, DomainState::Off(_)))).collect()
     }
 
-    /// Ends everything, and runs on until nothing of it is left anywhere.
+    /// Ends everything, and runs on until nothing of it is left anywhere. A doctor agrees before and after.
     pub fn end_everything(&mut self) {
+        self.examine();
         let cloud = self.cloud();
         let ids: Vec<String> = self.user.instances.iter().filter(|(_, o)| !o.ended).map(|(id, _)| id.clone()).collect();
         for id in ids {
@@ -264,6 +281,7 @@ impl World {
         }
         self.settle();
         self.until("nothing left", |world| world.left());
+        self.examine();
         note!("nothing is left");
     }
 
