@@ -267,7 +267,7 @@ impl Wire {
             return Err(unreachable("connection refused"));
         }
         if let Some(after) = fate.late {
-            return self.delay(exchange, &fate, after).await;
+            return self.put_off(exchange, &fate, after).await;
         }
         sleep(fate.there).await;
         if fate.lost || self.is_cut() {
@@ -296,7 +296,7 @@ impl Wire {
     }
 
     /// Has a message arrive late, perhaps for the second time; its sender hears nothing of either.
-    async fn delay(&self, exchange: &Exchange, fate: &Fate, after: Duration) -> Result<Reply, CallError> {
+    async fn put_off(&self, exchange: &Exchange, fate: &Fate, after: Duration) -> Result<Reply, CallError> {
         let action = exchange.service.action(exchange.operation);
         let epochs = (!exchange.epochs.is_empty()).then(|| exchange.epochs.to_string());
         let signed = {
