@@ -68,6 +68,7 @@ fn detail(instance: &ironbark::NodeInstance) -> Option<Detail> {
         last_reboot: instance.last_reboot.clone(),
         epoch: instance.epoch,
         by_guest: instance.by_guest,
+        elsewhere: instance.elsewhere == Some(true),
     })
 }
 

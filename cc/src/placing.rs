@@ -192,7 +192,7 @@ fn place_all(beliefs: &mut Beliefs, order: &Order, schedule: Schedule, now: Time
             placed.known.push(id.clone());
             match instance.launch {
                 Launch::Doubtful { .. } => placed.doubtful.push((id.clone(), instance.node.clone())),
-                Launch::Calling | Launch::Settled => {}
+                Launch::Calling | Launch::Settled | Launch::Elsewhere => {}
             }
         }
     }

@@ -19,7 +19,7 @@ use crate::cluster::overdue;
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
-use crate::{budget, convert, fan, network, sending};
+use crate::{budget, convert, fan, launch, network, sending};
 
 /// How long the first answers of all nodes are waited for at start.
 const FIRST_ROUND: Duration = Duration::from_secs(6);
@@ -124,6 +124,7 @@ pub async fn refresh(cluster: &Cluster, link: &Link) {
     if answered {
         send_doubtful(cluster, &ctx, link).await;
     }
+    send_elsewhere(cluster, &ctx, link).await;
 }
 
 /// The three questions of a refresh. The list comes first: what it has is counted in the numbers
@@ -242,6 +243,17 @@ async fn send_doubtful(cluster: &Cluster, ctx: &Context, link: &Link) {
         let of = of_launch(ctx, &spec);
         tracing::info!(event = "cc.launch.again", req = %of.request, cause = %ctx.request, instance = %id, node = %link.name);
         sending::send_again(cluster, &of, &id, &spec, &link.name).await;
+    }
+}
+
+/// Takes the launches to other nodes that this one could not build.
+async fn send_elsewhere(cluster: &Cluster, ctx: &Context, link: &Link) {
+    let moves = cluster.read(|beliefs| {
+        let here = beliefs.on(&link.name).filter(|i| i.node == link.name && i.launch == Launch::Elsewhere);
+        here.map(|instance| (instance.id.clone(), instance.spec.clone())).collect::<Vec<_>>()
+    });
+    for (id, spec) in moves {
+        launch::elsewhere(cluster, &of_launch(ctx, &spec).detached(budget::CALL_MAX), &id).await;
     }
 }
 

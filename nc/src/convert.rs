@@ -277,6 +277,7 @@ pub fn node_instance(record: &Record) -> ironbark::NodeInstance {
             State::Stopped(why) => Some(*why == Why::GuestShutDown),
             _ => None,
         },
+        elsewhere: record.state.is_failing().then_some(record.elsewhere),
     }
 }
 

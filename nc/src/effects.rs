@@ -11,7 +11,7 @@ use tracing::Instrument;
 use crate::hypervisor::{AttachedDisk, HypervisorError};
 use crate::lifecycle::{Action, Call, Ended};
 use crate::shop::Shop;
-use crate::stage;
+use crate::stage::{self, Unmade};
 use crate::state::{Record, Staged, Volume};
 use crate::volumes;
 
@@ -143,16 +143,16 @@ async fn release_files(shop: &Arc<Shop>, record: &Record) -> Result<(), String> 
 }
 
 /// Makes an instance's files, as soon as the node's disk is not too busy with others'.
-pub async fn stage(shop: Arc<Shop>, record: Record, ctx: Context) -> Result<Staged, String> {
+pub async fn stage(shop: Arc<Shop>, record: Record, ctx: Context) -> Result<Staged, Unmade> {
     let log = tracing::info_span!("work", req = %ctx.request, instance = %record.id, name = "nc.stage");
     let span = ctx.start("nc.stage", record.id.as_str());
     let staged = async {
-        let _turn = shop.staging.acquire().await.map_err(|error| error.to_string())?;
-        let files = shop.store.make_files(&record.id).map_err(|error| causes(&error))?;
+        let _turn = shop.staging.acquire().await.map_err(|error| Unmade::here(error.to_string()))?;
+        let files = shop.store.make_files(&record.id).map_err(|error| Unmade::here(causes(&error)))?;
         stage::stage(span.ctx(), &shop.images, &record, &files).await
     };
     let staged = staged.instrument(log).await;
-    span.finish(staged.as_ref().err().map_or("ok", String::as_str));
+    span.finish(staged.as_ref().err().map_or("ok", |unmade| &unmade.reason));
     staged
 }
 

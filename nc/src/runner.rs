@@ -21,6 +21,7 @@ use crate::lifecycle::{
 };
 use crate::operation::{Accepted, Order};
 use crate::shop::Shop;
+use crate::stage::Unmade;
 use crate::state::{Record, Resized, Staged, StoreError};
 
 mod handle;
@@ -79,7 +80,7 @@ struct Runner {
     tasks: JoinSet<Outcome>,
     /// The actions under way, with the serial of the state that wants their end.
     busy: HashMap<Action, u64>,
-    staging: Option<JoinHandle<Result<Staged, String>>>,
+    staging: Option<JoinHandle<Result<Staged, Unmade>>>,
     /// When the present state was entered, by the clock that nobody sets.
     entered: Instant,
     /// Counts the states entered, so that the end of an effect reaches only the state that wanted it.
@@ -229,6 +230,9 @@ impl Runner {
             next.reason = state.reason(lasted);
             if state.name() != self.record.state.name() {
                 next.since = now;
+            }
+            if self.record.state.has_its_files() && state.is_failing() {
+                next.elsewhere = true;
             }
             if !state.holds_memory() {
                 next.volumes = crate::volumes::settle(&next.volumes);
@@ -393,7 +397,7 @@ impl Runner {
         }
     }
 
-    async fn staged(&mut self, result: Result<Staged, String>) {
+    async fn staged(&mut self, result: Result<Staged, Unmade>) {
         let ended = match result {
             Ok(staged) => {
                 let mut next = self.record.clone();
@@ -402,7 +406,10 @@ impl Runner {
                 self.record = next;
                 Ok(())
             }
-            Err(reason) => Err(reason),
+            Err(unmade) => {
+                self.record.elsewhere = unmade.elsewhere;
+                Err(unmade.reason)
+            }
         };
         self.handle(Event::Ended(Ended::Stage(ended))).await;
     }
@@ -515,11 +522,11 @@ impl Runner {
 }
 
 /// Waits for the end of staging; for ever when nothing is being staged.
-async fn staging_end(staging: &mut Option<JoinHandle<Result<Staged, String>>>) -> Result<Staged, String> {
+async fn staging_end(staging: &mut Option<JoinHandle<Result<Staged, Unmade>>>) -> Result<Staged, Unmade> {
     let Some(task) = staging else { return std::future::pending().await };
     let result = task.await;
     *staging = None;
-    result.unwrap_or_else(|error| Err(format!("staging broke off: {error}")))
+    result.unwrap_or_else(|error| Err(Unmade::here(format!("staging broke off: {error}"))))
 }
 
 /// What a domain's state means for its instance.

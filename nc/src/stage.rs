@@ -9,7 +9,7 @@ use ironbark_wsdl::marshal::bytes_carried;
 
 use crate::hypervisor::domain_xml::tap_name;
 use crate::hypervisor::{Boot, Disk, DiskFormat, DiskSource, DomainKey, DomainSpec, Nic};
-use crate::images::{Format, ImageStore, Kind, Order, Progress, StagedImage};
+use crate::images::{Format, ImageError, ImageStore, Kind, Order, Progress, StagedImage};
 use crate::seed::Seed;
 use crate::state::{ImageRef, InstanceFiles, Record, Staged, VolumeState};
 use crate::volumes;
@@ -18,16 +18,45 @@ use crate::volumes;
 const KERNEL_LIMIT: u64 = 512 << 20;
 const GIB: u64 = 1 << 30;
 
+/// Why an instance's files were not made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unmade {
+    /// One line that says which image or file, what is wrong and, where there is one, the way out.
+    pub reason: String,
+    /// Whether another node may do better: it is not the image that is wrong.
+    pub elsewhere: bool,
+}
+
+impl Unmade {
+    /// This node's own trouble.
+    pub fn here(reason: String) -> Self {
+        Self { reason, elsewhere: true }
+    }
+}
+
+impl From<ImageError> for Unmade {
+    fn from(error: ImageError) -> Self {
+        let elsewhere = match &error {
+            ImageError::BadUrl { .. } | ImageError::TooLarge { .. } => false,
+            ImageError::Digest { .. } | ImageError::Refused { .. } => false,
+            // What one node cannot read or may not fetch, another may have.
+            ImageError::NotAllowed { .. } | ImageError::Source { .. } | ImageError::Stalled { .. } => true,
+            ImageError::Disk { .. } | ImageError::Tool { .. } => true,
+        };
+        Self { reason: with_causes(&error), elsewhere }
+    }
+}
+
 /// Makes everything an instance needs on disk. May be called again after it was cut short: what is there is replaced.
 ///
 /// # Errors
-/// One line that says which image or file, what is wrong and, where there is one, the way out.
+/// What is missing, and whose trouble that is.
 pub async fn stage(
     ctx: &Context,
     images: &ImageStore,
     record: &Record,
     files: &InstanceFiles,
-) -> Result<Staged, String> {
+) -> Result<Staged, Unmade> {
     let order = &record.order;
     let disk = image(ctx, images, record, files, Kind::Root, &order.image).await?;
     if let Some(kernel) = &order.kernel {
@@ -36,8 +65,8 @@ pub async fn stage(
     if let Some(ramdisk) = &order.ramdisk {
         image(ctx, images, record, files, Kind::Ramdisk, ramdisk).await?;
     }
-    seed(ctx, record, files).await?;
-    let partitioned = is_partitioned(&disk.path, disk.format)?;
+    seed(ctx, record, files).await.map_err(Unmade::here)?;
+    let partitioned = is_partitioned(&disk.path, disk.format).map_err(Unmade::here)?;
     Ok(Staged { disk_format: disk.format, partitioned })
 }
 
@@ -48,7 +77,7 @@ async fn image(
     files: &InstanceFiles,
     kind: Kind,
     wanted: &ImageRef,
-) -> Result<StagedImage, String> {
+) -> Result<StagedImage, Unmade> {
     let size = record.order.size.disk_gb.saturating_mul(GIB);
     let target = files.image(kind);
     let (limit, grow_to) = match kind {
@@ -65,9 +94,9 @@ async fn image(
             Ok(staged)
         }
         Err(error) => {
-            let reason = with_causes(&error);
-            span.finish(&reason);
-            Err(reason)
+            let unmade = Unmade::from(error);
+            span.finish(&unmade.reason);
+            Err(unmade)
         }
     }
 }

@@ -63,6 +63,9 @@ pub struct Record {
     /// The last operation on it; none while none came with an epoch.
     #[serde(default)]
     pub operation: Option<Operation>,
+    /// Whether its launch failed for what is this node's own, so that another may do better.
+    #[serde(default)]
+    pub elsewhere: bool,
 }
 
 /// A uuid as text.
@@ -236,6 +239,7 @@ impl Record {
             volumes: Vec::new(),
             staged: None,
             operation: None,
+            elsewhere: false,
         }
     }
 

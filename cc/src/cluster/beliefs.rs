@@ -185,7 +185,7 @@ impl Beliefs {
                 instance.launch = Launch::Doubtful { since: now };
                 instance.reason = Some(reason);
             }
-            Launch::Settled => {}
+            Launch::Settled | Launch::Elsewhere => {}
         });
     }
 

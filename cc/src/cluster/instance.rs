@@ -63,6 +63,9 @@ pub struct Instance {
     /// Of one that is stopped: whether its guest turned itself off, where the node tells.
     #[serde(default)]
     pub by_guest: Option<bool>,
+    /// The nodes that its launch was tried on in vain.
+    #[serde(default)]
+    pub tried: BTreeSet<NodeName>,
     /// The cluster's report counter when its node accepted it: a report begun before then cannot
     /// have listed it. Not kept over a restart, which begins with new reports.
     #[serde(skip)]
@@ -104,7 +107,7 @@ pub struct Spec {
     pub platform: Option<String>,
     /// Security groups.
     pub groups: Vec<String>,
-    /// Where its images are, until its node lists it: nodes do not tell.
+    /// Where its images are, until it has run: nodes do not tell.
     #[serde(default)]
     pub urls: Option<Urls>,
     /// The run request, to which belongs what is still done for the launch later on.
@@ -184,6 +187,8 @@ pub enum Launch {
     },
     /// The node accepted it, or listed it.
     Settled,
+    /// Its node could not build it, and has nothing left of it: another is to be tried.
+    Elsewhere,
 }
 
 /// The three states of the 2.0.1 wire.
@@ -295,6 +300,7 @@ impl Instance {
             last_reboot: None,
             epoch: None,
             by_guest: None,
+            tried: BTreeSet::new(),
             accepted_at: 0,
         }
     }
@@ -304,6 +310,11 @@ impl Instance {
     pub fn sent_again(&self, now: Timestamp) -> bool {
         let doubtful = matches!(self.launch, Launch::Doubtful { .. });
         doubtful && self.alive() && !self.unwanted && now.duration_since(self.launched) < SENT_AGAIN_FOR
+    }
+
+    /// True if its launch can be tried on another node: it has not run, and it is known where its images are.
+    pub fn can_move(&self) -> bool {
+        self.state == State::Pending && !self.unwanted && self.also_on.is_empty() && self.spec.urls.is_some()
     }
 
     /// True until it is gone or going.

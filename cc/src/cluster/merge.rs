@@ -72,6 +72,8 @@ pub struct Detail {
     pub epoch: Option<i64>,
     /// Of one that is stopped: whether its guest turned itself off.
     pub by_guest: Option<bool>,
+    /// Its launch failed, or is being undone, and another node may do better.
+    pub elsewhere: bool,
 }
 
 /// Something that a merge found out.
@@ -170,6 +172,13 @@ fn sighted(beliefs: &mut Beliefs, name: &NodeName, seen: Sighting, now: Timestam
         return;
     };
     let before = believed.state;
+    if believed.node == *name && believed.launch == Launch::Elsewhere {
+        return; // what is left of an attempt that this node has given up
+    }
+    if believed.node == *name && believed.can_move() && seen.fails_here() {
+        beliefs.edit(&id, |instance| fails_here(instance, seen, now));
+        return;
+    }
     if believed.node != *name {
         let ours_is_gone = !believed.alive() || believed.absent.is_some();
         if !alive_there {
@@ -205,6 +214,24 @@ fn sighted(beliefs: &mut Beliefs, name: &NodeName, seen: Sighting, now: Timestam
     }
 }
 
+impl Sighting {
+    /// Whether its launch fails on the node that lists it, and may do better on another.
+    fn fails_here(&self) -> bool {
+        self.detail
+            .as_ref()
+            .is_some_and(|detail| detail.elsewhere && matches!(detail.state, State::ShuttingDown | State::Failed))
+    }
+}
+
+/// Its node could not build it. To the cloud it is pending: as soon as nothing is left of it there, another node is tried.
+fn fails_here(instance: &mut Instance, seen: Sighting, now: Timestamp) {
+    let Some(detail) = seen.detail else { return };
+    instance.reason = detail.reason;
+    instance.observed = Some(now);
+    instance.claimed = false;
+    instance.launch = if detail.state == State::Failed { Launch::Elsewhere } else { Launch::Settled };
+}
+
 /// Takes over what its node says of an instance.
 fn update(instance: &mut Instance, seen: Sighting, now: Timestamp) {
     match seen.detail {
@@ -234,7 +261,9 @@ fn update(instance: &mut Instance, seen: Sighting, now: Timestamp) {
     if instance.public_ip.is_unspecified() {
         instance.public_ip = instance.private_ip; // SYSTEM mode: one address is both
     }
-    instance.spec = Spec { request_id: instance.spec.request_id.take(), ..seen.spec };
+    // Nodes do not tell where the images are. Once it has run, nobody needs to know.
+    let urls = instance.spec.urls.take().filter(|_| instance.state == State::Pending);
+    instance.spec = Spec { request_id: instance.spec.request_id.take(), urls, ..seen.spec };
     instance.launched = seen.launched.unwrap_or(instance.launched);
     instance.volumes = seen.volumes;
     instance.bundle = seen.bundle;
@@ -268,7 +297,7 @@ fn missing(
 /// Its node does not list it. What that proves depends on how its launch stands.
 fn absent(instance: &mut Instance, number: u64, now: Timestamp, notices: &mut Vec<Notice>) {
     let reason = match instance.launch {
-        Launch::Calling => return,
+        Launch::Calling | Launch::Elsewhere => return,
         Launch::Settled if instance.accepted_at > number => return,
         Launch::Doubtful { since } if now.duration_since(since) < LAUNCH_DOUBT => return,
         Launch::Doubtful { .. } => format!("node {} never answered the launch and does not have it", instance.node),
@@ -296,7 +325,7 @@ fn absent(instance: &mut Instance, number: u64, now: Timestamp, notices: &mut Ve
             | State::Stopped
             | State::ShuttingDown
             | State::Terminated,
-            Launch::Calling | Launch::Settled,
+            Launch::Calling | Launch::Settled | Launch::Elsewhere,
         ) => State::Terminated,
     };
     // A reason from when the node still had it says more than that it is gone.

@@ -221,6 +221,7 @@ fn a_stopped_instance_stays_stopped_when_the_detail_is_missing_once() {
         last_reboot: None,
         epoch: None,
         by_guest: None,
+        elsewhere: false,
     };
     report(&mut beliefs, "n1", vec![Sighting { detail: Some(detail), ..seen(1, Coarse::Extant) }], 400, 6);
     report(&mut beliefs, "n1", vec![seen(1, Coarse::Extant)], 400, 8);

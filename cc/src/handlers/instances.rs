@@ -83,10 +83,14 @@ pub async fn terminate_instances(
 }
 
 /// Ends one instance. One that is gone, or that certainly no node has, is ended already. A launch
-/// that is not settled is marked first, so that it is ended even if it turns up later; so is one whose node is down.
+/// that is not settled is marked first, so that it is ended even if it turns up later, and taken to no other node; so is
+/// one whose node is down.
 async fn terminate_instance(cluster: &Arc<Cluster>, ctx: &Context, id: &InstanceId) -> Result<(), String> {
     let (gone, unsettled) = cluster.read(|beliefs| match beliefs.instances.get(id) {
-        Some(instance) => (!instance.alive() && instance.also_on.is_empty(), instance.launch != Launch::Settled),
+        Some(instance) => {
+            let gone = !instance.alive() && instance.also_on.is_empty();
+            (gone, instance.launch != Launch::Settled || instance.can_move())
+        }
         None => (false, false),
     });
     if gone {

@@ -73,6 +73,85 @@ async fn no_more_than_three_nodes_are_tried_and_the_refusal_tells_all() {
     assert!(cloud.believed().await.is_empty(), "nothing is left of it");
 }
 
+/// The state and the node of an instance, as the cloud is told, and why.
+async fn told(cloud: &Harness, id: &str) -> (String, String, Option<String>) {
+    let instances = cloud.call(ironbark::DescribeCluster::default()).await.unwrap().instances;
+    let instance =
+        instances.into_iter().find(|instance| instance.instance_id == id).expect("the cluster answers for it");
+    (instance.state, instance.node_name, instance.reason)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_node_accepted_and_could_not_build_is_built_by_another_when_nothing_is_left_of_it() {
+    let nodes = ["n1", "n2"].map(|name| (name, ScriptedNode::new(512)));
+    let (first, second) = (&nodes[0].1, &nodes[1].1);
+    first.fails_alone();
+    let cloud = Harness::new(&nodes).await;
+    cloud.run(1, &[A]).await.unwrap();
+    first.set(A, Some("shutting-down"));
+    cloud.poll().await;
+    assert_eq!(told(&cloud, A).await.0, "pending", "its owner sees no end of it");
+    assert_eq!(second.asked("ncRunInstance").len(), 0, "something may be left of it on the first");
+    let cloud = cloud.restarted().await;
+    first.set(A, Some("failed"));
+    cloud.poll().await;
+    assert_eq!((second.asked("ncRunInstance").len(), told(&cloud, A).await.1.as_str()), (1, "n2"));
+    second.set(A, Some("running"));
+    cloud.poll().await;
+    let (state, node, _) = told(&cloud, A).await;
+    assert_eq!((state.as_str(), node.as_str()), ("running", "n2"), "what is left on the first is nothing");
+    assert_eq!(first.asked("ncRunInstance").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_is_built_by_three_nodes_at_most_and_all_of_them_say_why_not() {
+    let nodes = ["n1", "n2", "n3", "n4"].map(|name| (name, ScriptedNode::new(512)));
+    let cloud = Harness::new(&nodes).await;
+    nodes.iter().for_each(|(_, node)| node.fails_alone());
+    cloud.run(1, &[A]).await.unwrap();
+    for tried in 1..=3 {
+        assert_eq!(cloud.launches().len(), tried);
+        let (state, node, _) = told(&cloud, A).await;
+        assert_eq!(state, "pending");
+        cloud.nodes[&node].set(A, Some("failed"));
+        cloud.poll().await;
+    }
+    let (state, _, reason) = told(&cloud, A).await;
+    let reason = reason.unwrap();
+    assert_eq!(state, "failed");
+    assert!(
+        reason.contains("could not build it: ") && reason.ends_with("3 nodes were tried, more are not"),
+        "{reason}"
+    );
+    assert_eq!(cloud.launches().len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_no_node_could_build_fails_where_it_was_sent() {
+    let nodes = ["n1", "n2"].map(|name| (name, ScriptedNode::new(512)));
+    let cloud = Harness::new(&nodes).await;
+    cloud.run(1, &[A]).await.unwrap();
+    nodes[0].1.set(A, Some("failed"));
+    cloud.poll().await;
+    assert_eq!((told(&cloud, A).await.0.as_str(), cloud.launches().len()), ("failed", 1), "its image is bad");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_launch_that_was_terminated_meanwhile_goes_to_no_other_node() {
+    let nodes = ["n1", "n2"].map(|name| (name, ScriptedNode::new(512)));
+    nodes[0].1.fails_alone();
+    let cloud = Harness::new(&nodes).await;
+    cloud.run(1, &[A]).await.unwrap();
+    nodes[0].1.set(A, Some("shutting-down"));
+    cloud.poll().await;
+    let end = cc::TerminateInstances { instance_ids: vec![A.into()], ..Default::default() };
+    cloud.call(end).await.unwrap();
+    nodes[0].1.set(A, Some("failed"));
+    cloud.poll().await;
+    cloud.poll().await;
+    assert_eq!((told(&cloud, A).await.0.as_str(), cloud.launches().len()), ("failed", 1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_launch_without_an_answer_never_goes_to_a_second_node() {
     for mood in [Mood::Hangs, Mood::LosesAnswers, Mood::Faults] {

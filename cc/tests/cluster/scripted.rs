@@ -48,6 +48,7 @@ struct State {
     instances: BTreeMap<String, (nc::Instance, String)>,
     asked: Vec<(String, String)>,
     epochs: Vec<(String, String)>,
+    elsewhere: bool,
     memory: i32,
     cores: i32,
     old_wire: bool,
@@ -61,6 +62,7 @@ impl ScriptedNode {
             instances: BTreeMap::new(),
             asked: Vec::new(),
             epochs: Vec::new(),
+            elsewhere: false,
             memory,
             cores: 64,
             old_wire: false,
@@ -85,6 +87,11 @@ impl ScriptedNode {
     /// The ids that an operation was called with (empty where it has none).
     pub fn asked(&self, operation: &str) -> Vec<String> {
         self.state().asked.iter().filter(|(name, _)| name == operation).map(|(_, id)| id.clone()).collect()
+    }
+
+    /// Says from now on of launches that fail here that another node may do better.
+    pub fn fails_alone(&self) {
+        self.state().elsewhere = true;
     }
 
     /// The epochs that came with the messages of an operation.
@@ -232,6 +239,7 @@ impl State {
             boot_count: 1,
             epoch: None,
             by_guest: None,
+            elsewhere: matches!(state.as_str(), "shutting-down" | "failed").then_some(self.elsewhere),
             ..Default::default()
         };
         ironbark::DescribeNodeResponse {

@@ -390,6 +390,16 @@ impl State {
         matches!(self, State::Terminated | State::Failed(_))
     }
 
+    /// Whether its launch has all that it needs from outside: what fails now is the node's own.
+    pub fn has_its_files(&self) -> bool {
+        matches!(self, State::Pending(Stage::Networking | Stage::Spawning(_)))
+    }
+
+    /// Whether its launch failed, undone or not.
+    pub fn is_failing(&self) -> bool {
+        matches!(self, State::ShuttingDown(_, End::Failed(_)) | State::Failed(_))
+    }
+
     /// Whether it holds memory and cores of the node: everything that runs or may run.
     pub fn holds_memory(&self) -> bool {
         !self.is_final() && !matches!(self, State::Stopped(_))

@@ -113,6 +113,10 @@ async fn whichever_step_fails_the_node_is_as_it_was() {
         // The next life of the program finds nothing to do either.
         let node = lab.start().await;
         assert_eq!(node.until(NEW, "failed").await.state.name(), "failed");
+        let described = node.call(ironbark::DescribeNode::default()).await.unwrap().instances;
+        let told = described.iter().find(|instance| instance.instance_id == NEW).expect("it is remembered");
+        let of_the_image = matches!(step, "format" | "size");
+        assert_eq!(told.elsewhere, Some(!of_the_image), "{step}: whether another node may do better");
         assert_eq!(World::of(&lab, &node).await, before, "{step}, after a restart");
         node.kill();
     }

@@ -37,6 +37,9 @@ pub struct NodeInstance {
     /// Of one that is stopped: whether its guest turned itself off.
     #[yaserde(prefix = "n", rename = "byGuest")]
     pub by_guest: Option<bool>,
+    /// Of one whose launch failed, or is being undone: whether another node may do better.
+    #[yaserde(prefix = "n")]
+    pub elsewhere: Option<bool>,
 }
 
 /// Asks a node who it is, what it can and how its instances are. `DescribeNode` of `ironbark.wsdl`.
