@@ -3,12 +3,12 @@
 //! before [`Cluster::change`] returns. Knows no message; calls to nodes are in `nodes`.
 
 pub mod beliefs;
-pub mod groups;
 pub mod instance;
 pub mod merge;
 pub mod node;
 pub mod overdue;
 pub mod placements;
+pub mod terms;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,10 +21,10 @@ use ironbark_wsdl::{Context, Transport};
 use jiff::Timestamp;
 
 use self::beliefs::Beliefs;
-use self::groups::{Groups, Membership};
 use self::instance::Instance;
-use self::node::{Entry, Source};
+use self::node::{Drain, Entry, Source};
 use self::placements::{Placement, Placements};
+use self::terms::{AllTerms, Terms};
 use crate::config::Isolation;
 use crate::ids::{InstanceId, NodeName};
 use crate::journal::{Journal, JournalError, Kind};
@@ -82,7 +82,7 @@ impl Cluster {
     ) -> Result<Arc<Self>, JournalError> {
         let now = clock.now();
         let mut beliefs = Beliefs::remembered(journal.load::<Instance>(Kind::Instance)?, now);
-        beliefs.groups = Groups::remembered(journal.load::<Membership>(Kind::Membership)?);
+        beliefs.terms = AllTerms::remembered(journal.load::<Terms>(Kind::Terms)?);
         beliefs.placements = Placements::remembered(journal.load::<Placement>(Kind::Placement)?);
         let registered = journal.load::<Entry>(Kind::Node)?;
         for mut entry in configured {
@@ -94,6 +94,11 @@ impl Cluster {
                 tracing::warn!(event = "cc.node.twice", node = %entry.name, "registered and configured: the configuration file counts");
             } else {
                 beliefs.add_node(entry, now);
+            }
+        }
+        for drain in journal.load::<Drain>(Kind::Drain)? {
+            if let Some(node) = beliefs.node_mut(&drain.node) {
+                node.drain = Some(drain);
             }
         }
         let background = Arc::new(Recorder::new(format!("cc:{}", settings.name)));
@@ -133,13 +138,13 @@ impl Cluster {
             let mut beliefs = self.lock();
             let value = change(&mut beliefs, self.clock.now());
             let (instances, placements) = (beliefs.take_unsaved(), beliefs.placements.take_unsaved());
-            let members = beliefs.groups.take_unsaved();
+            let (terms, drains) = (beliefs.terms.take_unsaved(), beliefs.take_unsaved_drains());
             let instance = |(id, now): &(InstanceId, Option<Instance>)| Kind::Instance.entry(id.as_str(), now.as_ref());
             let placement = |(key, now): &(String, Option<Placement>)| Kind::Placement.entry(key, now.as_ref());
-            let member =
-                |(id, now): &(InstanceId, Option<Membership>)| Kind::Membership.entry(id.as_str(), now.as_ref());
+            let term = |(id, now): &(InstanceId, Option<Terms>)| Kind::Terms.entry(id.as_str(), now.as_ref());
+            let drain = |(name, now): &(NodeName, Option<Drain>)| Kind::Drain.entry(name.as_str(), now.as_ref());
             let entries = instances.iter().map(instance).chain(placements.iter().map(placement));
-            let entries = entries.chain(members.iter().map(member)).collect();
+            let entries = entries.chain(terms.iter().map(term)).chain(drains.iter().map(drain)).collect();
             // Handed in under the lock: the order on disk is the order of the changes.
             (value, self.journal.write(entries))
         };

@@ -1,6 +1,7 @@
 //! Between the wire's structs and ours, both ways. Pure; decides nothing.
 
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use ironbark_wsdl::marshal::DateTime;
 use ironbark_wsdl::{CallError, cc, ironbark, nc, trace};
@@ -13,7 +14,7 @@ use crate::cluster::merge::{Detail, Sighting};
 use crate::cluster::node::{Identity, Node};
 use crate::cluster::placements::Placement;
 use crate::ids::{BadName, InstanceId};
-use crate::place::{Filter, Judgement, Room, Verdict};
+use crate::place::{Facts, Filter, Judgement, Room, Verdict};
 
 /// An instance as a node lists it.
 ///
@@ -106,7 +107,16 @@ pub fn identity(node: ironbark::DescribeNodeResponse) -> Identity {
         boot_id: Some(node.boot_id),
         hypervisor: Some(node.hypervisor),
         operations: node.operations,
+        facts: node.facts.map(|facts| Arc::new(self::facts(facts))),
         old_wire: None,
+    }
+}
+
+fn facts(facts: ironbark::NodeFacts) -> Facts {
+    Facts {
+        architecture: facts.architecture,
+        tags: facts.tags.into_iter().collect(),
+        images: facts.images.into_iter().collect(),
     }
 }
 
@@ -228,6 +238,7 @@ pub fn instance(instance: &Instance, beliefs: &Beliefs) -> cc::Instance {
 pub fn cluster_node(node: &Node, beliefs: &Beliefs) -> ironbark::ClusterNode {
     let offered = node.offered.unwrap_or_default();
     let free = beliefs.free(node);
+    let facts = node.identity.facts.as_deref();
     ironbark::ClusterNode {
         name: node.entry.name.to_string(),
         url: node.entry.url.clone(),
@@ -245,6 +256,9 @@ pub fn cluster_node(node: &Node, beliefs: &Beliefs) -> ironbark::ClusterNode {
         cores_max: narrow(offered.cores),
         cores_available: narrow(free.cores),
         operations: node.identity.operations.clone(),
+        architecture: facts.and_then(|facts| facts.architecture.clone()),
+        tags: facts.map(|facts| facts.tags.iter().cloned().collect()).unwrap_or_default(),
+        draining: node.drain.as_ref().map(ToString::to_string),
     }
 }
 
@@ -311,10 +325,11 @@ fn placement_node(verdict: &Verdict) -> ironbark::PlacementNode {
     let name = verdict.node.to_string();
     let weight = |(name, value): (&str, i64)| ironbark::PlacementWeight { name: name.to_string(), value };
     match &verdict.judgement {
-        Judgement::Fits { rank, weights } => ironbark::PlacementNode {
+        Judgement::Fits { rank, weights, assumed } => ironbark::PlacementNode {
             name,
             rank: Some(narrow_count(*rank)),
             weights: weights.named().into_iter().map(weight).collect(),
+            assumed: assumed.clone(),
             ..Default::default()
         },
         Judgement::Refused(refusal) => ironbark::PlacementNode {

@@ -42,7 +42,7 @@ pub enum ClusterError {
         why: String,
     },
     /// Fewer instances than the minimum were accepted by the nodes; those were terminated.
-    #[error("{accepted} of at least {least} instances were accepted, and these are terminated: {why}")]
+    #[error("{}", below_minimum(*accepted, *least, why))]
     BelowMinimum {
         /// How many were.
         accepted: usize,
@@ -80,6 +80,14 @@ fn no_room(possible: usize, least: usize, why: &str) -> String {
         return why.to_string();
     }
     format!("only {possible} of at least {least} instances can be placed; for the next one, {why}")
+}
+
+fn below_minimum(accepted: usize, least: usize, why: &str) -> String {
+    match accepted {
+        0 => format!("no node took it: {why}"),
+        1 => format!("only 1 of at least {least} instances was taken, and is ended again: {why}"),
+        _ => format!("only {accepted} of at least {least} instances were taken, and are ended again: {why}"),
+    }
 }
 
 /// Every error is the answer, but for the trouble that is our own: a launch that cannot be written down now is no launch

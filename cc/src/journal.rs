@@ -58,8 +58,10 @@ pub enum Kind {
     Node,
     /// A decision about an instance's place.
     Placement,
-    /// An instance's placement group.
-    Membership,
+    /// What the cloud said of an instance before it launched it.
+    Terms,
+    /// A node that is to get no new instances.
+    Drain,
 }
 
 impl Kind {
@@ -69,7 +71,9 @@ impl Kind {
             Kind::Instance => "instances/",
             Kind::Node => "nodes/",
             Kind::Placement => "placements/",
-            Kind::Membership => "members/",
+            // Their name from when placement groups were all that was said.
+            Kind::Terms => "members/",
+            Kind::Drain => "drains/",
         }
     }
 

@@ -7,6 +7,7 @@ mod weights;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -50,6 +51,26 @@ pub enum Strategy {
     Spread,
 }
 
+/// What of a node matters to placement beside its room, as it tells itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Facts {
+    /// What its guests' processors are, `x86_64`.
+    pub architecture: Option<String>,
+    /// What its administrator says of it, `ssd`.
+    pub tags: BTreeSet<String>,
+    /// The images in its cache; of very many, those used last.
+    pub images: BTreeSet<String>,
+}
+
+/// What a node must be to get an instance, beside having room for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Needs {
+    /// What the image runs on, `x86_64`.
+    pub architecture: Option<String>,
+    /// What its administrator must have said of it.
+    pub tags: BTreeSet<String>,
+}
+
 /// Whether a node can be asked for anything.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
@@ -68,6 +89,10 @@ pub struct Candidate {
     pub name: NodeName,
     /// Whether it can be asked.
     pub condition: Condition,
+    /// If it is to get nothing new: since when and why, to follow "is draining".
+    pub draining: Option<String>,
+    /// What it tells of itself; nothing on the 2.0.1 wire.
+    pub facts: Option<Arc<Facts>>,
     /// What is free on it, claims of launches under way already taken off.
     pub free: Room,
     /// True if it has at least one instance.
@@ -89,6 +114,10 @@ pub struct Want<'a> {
     pub tried: &'a BTreeSet<NodeName>,
     /// What its placement group wants, if it is in one.
     pub group: Option<Strategy>,
+    /// What its node must be.
+    pub needs: &'a Needs,
+    /// Its image's id; empty if it has none yet.
+    pub image: &'a str,
 }
 
 /// What became of one node in one decision.
@@ -110,6 +139,9 @@ pub enum Judgement {
         rank: usize,
         /// What decided its place.
         weights: Weights,
+        /// What it has not told, so that it was taken for granted: to follow its name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        assumed: Option<String>,
     },
     /// It could not.
     Refused(Refusal),
@@ -267,7 +299,8 @@ pub fn place(schedule: Schedule, next: usize, nodes: &[Candidate], want: Want<'_
         (Some(refusal), _) => Verdict { node: nodes[index].name.clone(), judgement: Judgement::Refused(refusal) },
         (None, ranked) => {
             let (rank, weights) = ranked.expect("every node that no filter refused was weighed");
-            Verdict { node: nodes[index].name.clone(), judgement: Judgement::Fits { rank, weights } }
+            let assumed = filter::assumed(&nodes[index], want);
+            Verdict { node: nodes[index].name.clone(), judgement: Judgement::Fits { rank, weights, assumed } }
         }
     };
     Decision {

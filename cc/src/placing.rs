@@ -16,7 +16,7 @@ use crate::cluster::instance::{Instance, Launch, Spec};
 use crate::cluster::placements::{Outcome, Placement};
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
-use crate::place::{Decision, Filter, Room, Schedule, Strategy};
+use crate::place::{Decision, Filter, Needs, Room, Schedule, Strategy};
 use crate::{budget, refresh};
 
 /// How long an order without room waits for nodes that do not answer (operations-spec.md C-8: scheduling).
@@ -227,6 +227,10 @@ pub struct Imagined {
     pub count: usize,
     /// Their placement group, by its id, and what that wants.
     pub group: Option<(String, Strategy)>,
+    /// What their node must be.
+    pub needs: Needs,
+    /// Their image's id; empty if they have none yet.
+    pub image: String,
 }
 
 /// What would become of instances now. Nothing is claimed; with `keep`, the decisions are written down
@@ -260,12 +264,13 @@ fn imagine(
     now: Timestamp,
 ) -> Result<Placed, ClusterError> {
     let made_up = (0..=u32::MAX).filter_map(|number| InstanceId::parse(&format!("i-{number:08x}")).ok());
-    let unknown = |id: &InstanceId| !beliefs.instances.contains_key(id) && beliefs.groups.of(id).is_none();
+    let unknown = |id: &InstanceId| !beliefs.instances.contains_key(id) && beliefs.terms.of(id).is_none();
     let ids: Vec<InstanceId> = made_up.filter(unknown).take(asked.count).collect();
     if let Some((group, strategy)) = &asked.group {
-        beliefs.groups.join(group, *strategy, &ids, now);
+        beliefs.terms.join(group, *strategy, &ids, now);
     }
-    let spec = Spec { size: asked.size, ..Spec::default() };
+    beliefs.terms.restrict(&asked.needs, &ids, now);
+    let spec = Spec { size: asked.size, image_id: asked.image.clone(), ..Spec::default() };
     let wished = ids.into_iter().map(|id| (id, spec.clone())).collect();
     let placed = place_all(beliefs, &Order { wished, least: asked.count }, schedule, now)?;
     Ok(Placed { imagined: true, ..placed })

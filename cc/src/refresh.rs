@@ -168,7 +168,7 @@ async fn describe(
         }
         Err(CallError::Fault { reason, .. }) => {
             tracing::info!(event = "cc.node.old", node = %link.name, reason, "it tells what the 2.0.1 wire has");
-            Some((Identity { old_wire: Some(now), ..known }, BTreeMap::new()))
+            Some((Identity { old_wire: Some(now), facts: None, ..known }, BTreeMap::new()))
         }
         Err(error) => {
             tracing::debug!(event = "cc.node.undescribed", node = %link.name, %error);

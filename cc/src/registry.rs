@@ -1,14 +1,18 @@
-//! Taking nodes into the cluster and letting them go. A registration is on disk before it is
-//! acknowledged. Nodes of the configuration file are not touched here.
+//! Taking nodes into the cluster, letting them drain, and letting them go. What is acknowledged is on disk. Nodes
+//! of the configuration file are neither taken in nor let go here.
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use crate::cluster::Cluster;
 use crate::cluster::beliefs::Beliefs;
-use crate::cluster::node::{Entry, Source};
+use crate::cluster::node::{Drain, Entry, Source};
 use crate::error::ClusterError;
 use crate::ids::NodeName;
 use crate::refresh;
+
+const UNKNOWN: &str = "not registered with this cluster";
 
 /// Takes a node in and begins to ask it. The same registration again is no error.
 ///
@@ -67,12 +71,16 @@ pub async fn deregister(cluster: &Cluster, name: &NodeName) -> Result<(), Cluste
     // Looked at and let go in one step, so that nothing is placed on it in between.
     let gone = cluster.list(|beliefs, _| {
         let entry = may_go(beliefs, name)?;
+        let drain = beliefs.node(name).and_then(|node| node.drain.clone());
         beliefs.remove_node(name);
-        Ok(entry)
+        Ok((entry, drain))
     });
-    let entry = gone.map_err(|problem| ClusterError::Node { name: name.clone(), problem })?;
+    let (entry, drain) = gone.map_err(|problem| ClusterError::Node { name: name.clone(), problem })?;
     if let Err(error) = cluster.write_node(name, None, Some(&entry)).await {
-        cluster.list(|beliefs, now| beliefs.add_node(entry, now));
+        cluster.list(|beliefs, now| {
+            beliefs.add_node(entry, now);
+            beliefs.drain(name, drain);
+        });
         return Err(error.into());
     }
     cluster.unlink(name);
@@ -80,10 +88,54 @@ pub async fn deregister(cluster: &Cluster, name: &NodeName) -> Result<(), Cluste
     Ok(())
 }
 
+/// Lets a node get no new instances from now on; what it has stays. Said again, the reason may be another.
+///
+/// # Errors
+/// [`ClusterError::Node`] when there is no such node; [`ClusterError::State`].
+pub async fn drain(cluster: &Cluster, name: &NodeName, reason: Option<String>) -> Result<(), ClusterError> {
+    let drain = |before: Option<&Drain>, now| {
+        let since = before.map_or(now, |drain| drain.since);
+        Some(Drain { node: name.clone(), since, reason: reason.clone() })
+    };
+    set_drain(cluster, name, drain).await?;
+    tracing::info!(node = %name, reason, event = "cc.node.draining");
+    Ok(())
+}
+
+/// Lets a node get new instances again.
+///
+/// # Errors
+/// As [`drain`].
+pub async fn undrain(cluster: &Cluster, name: &NodeName) -> Result<(), ClusterError> {
+    set_drain(cluster, name, |_, _| None).await?;
+    tracing::info!(node = %name, event = "cc.node.undrained");
+    Ok(())
+}
+
+async fn set_drain(
+    cluster: &Cluster,
+    name: &NodeName,
+    to: impl FnOnce(Option<&Drain>, Timestamp) -> Option<Drain>,
+) -> Result<(), ClusterError> {
+    let mut before = None;
+    let set = cluster.change(|beliefs, now| {
+        before = beliefs.node(name).and_then(|node| node.drain.clone());
+        beliefs.drain(name, to(before.as_ref(), now))
+    });
+    match set.await {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(ClusterError::Node { name: name.clone(), problem: UNKNOWN.to_string() }),
+        Err(error) => {
+            cluster.list(|beliefs, _| beliefs.drain(name, before));
+            Err(error.into())
+        }
+    }
+}
+
 /// The node's entry if it may be let go, else what is in the way.
 fn may_go(beliefs: &Beliefs, name: &NodeName) -> Result<Entry, String> {
     let entry = beliefs.node(name).map(|node| node.entry.clone());
-    let entry = entry.ok_or_else(|| "not registered with this cluster".to_string())?;
+    let entry = entry.ok_or_else(|| UNKNOWN.to_string())?;
     match entry.source {
         Source::Configured => {
             return Err("written in the configuration file; take it out there and restart".to_string());

@@ -18,9 +18,11 @@ pub const IRONBARK: &[&str] = &[
     "StartInstances",
     "RegisterNode",
     "DeregisterNode",
+    "ModifyNode",
     "DescribePlacements",
     "PlanInstances",
     "JoinPlacementGroup",
+    "RestrictPlacement",
     "DescribeTrace",
     "DescribeLogs",
     "DescribeInventory",
@@ -50,11 +52,13 @@ pub fn router(cluster: Arc<Cluster>, recorder: Arc<Recorder>) -> Router<Cluster>
         .on::<ironbark::DescribeCluster, _, _>(nodes::describe_cluster)
         .on::<ironbark::RegisterNode, _, _>(nodes::register_node)
         .on::<ironbark::DeregisterNode, _, _>(nodes::deregister_node)
+        .on::<ironbark::ModifyNode, _, _>(nodes::modify_node)
         .on::<ironbark::StopInstances, _, _>(instances::stop_instances)
         .on::<ironbark::StartInstances, _, _>(instances::start_instances)
         .on::<ironbark::DescribePlacements, _, _>(placements::describe_placements)
         .on::<ironbark::PlanInstances, _, _>(placements::plan_instances)
         .on::<ironbark::JoinPlacementGroup, _, _>(placements::join_placement_group)
+        .on::<ironbark::RestrictPlacement, _, _>(placements::restrict_placement)
         .on::<ironbark::DescribeTrace, _, _>(trace::describe_trace)
         .on::<ironbark::DescribeLogs, _, _>(trace::describe_logs)
         .on::<ironbark::DescribeInventory, _, _>(inventory::describe_inventory)

@@ -266,5 +266,9 @@ pub fn cc_messages(data: &[u8]) {
         ironbark::RegisterNodeResponse,
         ironbark::DeregisterNode,
         ironbark::DeregisterNodeResponse,
+        ironbark::ModifyNode,
+        ironbark::ModifyNodeResponse,
+        ironbark::RestrictPlacement,
+        ironbark::RestrictPlacementResponse,
     );
 }

@@ -69,7 +69,7 @@ pub fn check(limits: Amount, used: Amount, wanted: Amount) -> Result<(), String>
         ("GB of disk", wanted.disk_gb, left.disk_gb, limits.disk_gb),
     ] {
         if wanted > left {
-            short.push(format!("{wanted} {name} wanted, {left} of {limit} free"));
+            short.push(format!("{name}: {wanted} wanted, {left} of {limit} free"));
         }
     }
     if short.is_empty() { Ok(()) } else { Err(format!("not enough room on this node: {}", short.join("; "))) }
@@ -100,8 +100,8 @@ mod tests {
         let used = Amount { memory_mb: 200, cores: 2, disk_gb: 1 };
         let wanted = Amount { memory_mb: 128, cores: 1, disk_gb: 9 };
         let reason = check(LIMITS, used, wanted).unwrap_err();
-        assert!(reason.contains("128 MB of memory wanted, 100 of 300 free"), "{reason}");
-        assert!(reason.contains("1 cores wanted, 0 of 2 free"), "{reason}");
+        assert!(reason.contains("MB of memory: 128 wanted, 100 of 300 free"), "{reason}");
+        assert!(reason.contains("cores: 1 wanted, 0 of 2 free"), "{reason}");
         assert!(!reason.contains("disk"), "{reason}");
         assert!(check(LIMITS, Amount::default(), wanted).is_ok());
     }

@@ -11,6 +11,9 @@ use crate::error::Error;
 use crate::hypervisor::accel;
 use crate::images::AllowRules;
 
+/// Most tags of one node.
+const MOST_TAGS: usize = 32;
+
 /// `nc.toml`, with relative paths resolved against the file's directory.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,6 +35,9 @@ pub struct Config {
     /// `[overcommit]`.
     #[serde(default)]
     pub overcommit: Overcommit,
+    /// What instances may ask of their node, `ssd`.
+    #[serde(default)]
+    pub tags: Vec<String>,
     /// Which images it fetches.
     #[serde(default)]
     pub images: Images,
@@ -172,6 +178,12 @@ impl Config {
                 return Err(format!("[overcommit] {key} = {factor} must be a factor between 0.1 and 64"));
             }
         }
+        if self.tags.len() > MOST_TAGS {
+            return Err(format!("tags has {} entries; at most {MOST_TAGS} are told", self.tags.len()));
+        }
+        if let Some(tag) = self.tags.iter().find(|tag| !(1..=64).contains(&tag.len()) || !tag.bytes().all(plain)) {
+            return Err(format!("tags has \"{tag}\": each must be 1 to 64 letters, digits, '-', '_' or '.'"));
+        }
         self.allow().map(drop)
     }
 
@@ -217,11 +229,12 @@ mod tests {
     #[test]
     fn everything_can_be_said() {
         let config = parse(
-            "power_down = ['/bin/true']\n[hypervisor]\nuri = 'test:///default'\nkind = 'qemu'\nbridge = 'ibr0'\n\
+            "power_down = ['/bin/true']\ntags = ['ssd', 'rack-4']\n[hypervisor]\nuri = 'test:///default'\nkind = 'qemu'\nbridge = 'ibr0'\n\
              [limits]\nmemory_mb = 1\ncores = 2\ndisk_gb = 3\ncache_gb = 4\n[overcommit]\ncores = 4\nmemory = 1.5\n[images]\nallow = ['file:/i', 'http']\n\
              [reboot]\ngrace_seconds = 5\n[stop]\ngrace_seconds = 6\n",
         );
         let config = config.unwrap();
+        assert_eq!(config.tags, ["ssd", "rack-4"]);
         assert_eq!((config.limits.cache_gb, config.overcommit.cores, config.overcommit.memory), (Some(4), 4.0, 1.5));
     }
 
@@ -242,6 +255,8 @@ mod tests {
             ("[stop]\ngrace_seconds = 99999\n", "[stop] grace_seconds"),
             ("[images]\nallow = ['ftp://x']\n", "[images] allow"),
             ("[limits]\nmemory_mb = 'much'\n", "memory_mb"),
+            ("tags = ['solid state']\n", "solid state"),
+            ("tags = ['']\n", "tags"),
             ("[overcommit]\ncores = 0.0\n", "[overcommit] cores"),
             ("[overcommit]\nmemory = nan\n", "[overcommit] memory"),
         ] {

@@ -143,6 +143,7 @@ fn start_node(config: &Config, recorder: Arc<Recorder>) -> anyhow::Result<Arc<No
             disk_gb: config.limits.disk_gb,
             overcommit: config.overcommit,
         },
+        tags: config.tags.clone(),
         power_down: config.power_down.clone(),
         times: Times {
             reboot_grace: Duration::from_secs(config.reboot.grace_seconds),

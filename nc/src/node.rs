@@ -43,6 +43,8 @@ pub struct Parts {
     pub bridge: Option<String>,
     /// What it offers, where that is not found out.
     pub limits: GivenLimits,
+    /// What its administrator says of it.
+    pub tags: Vec<String>,
     /// The command of ncPowerDown; empty = refused.
     pub power_down: Vec<String>,
     /// How long things may take.
@@ -74,6 +76,8 @@ pub struct Node {
     pub boot_id: Uuid,
     /// Where it keeps everything.
     pub state_dir: PathBuf,
+    /// What its administrator says of it, for placement.
+    pub tags: Vec<String>,
     /// The command of ncPowerDown; empty = refused.
     pub power_down: Vec<String>,
     shop: Arc<Shop>,
@@ -116,6 +120,7 @@ impl Node {
             id: parts.id,
             boot_id: Uuid::new_v4(),
             state_dir: parts.state_dir,
+            tags: parts.tags,
             power_down: parts.power_down,
             shop,
             health,

@@ -43,6 +43,7 @@ impl RealNode {
                 disk_gb: Some(100),
                 ..GivenLimits::default()
             },
+            tags: Vec::new(),
             power_down: Vec::new(),
             times: Times::default(),
             recorder: recorder.clone(),

@@ -6,12 +6,12 @@ use std::net::Ipv4Addr;
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::groups::Groups;
 use super::instance::{Instance, Launch, Spec, State};
-use super::node::{Entry, Health, Node};
+use super::node::{Drain, Entry, Health, Node};
 use super::placements::Placements;
+use super::terms::AllTerms;
 use crate::ids::{InstanceId, NodeName};
-use crate::place::{self, Candidate, Condition, Decision, Room, Schedule, Want};
+use crate::place::{self, Candidate, Condition, Decision, Needs, Room, Schedule, Want};
 
 /// How long an instance that no node lists any more stays visible, as 2.0.1's INSTANCE_TIMEOUT.
 pub const GONE_KEPT: SignedDuration = SignedDuration::from_secs(300);
@@ -23,8 +23,8 @@ pub struct Beliefs {
     pub nodes: Vec<Node>,
     /// The instances; changed only by the functions here.
     pub instances: BTreeMap<InstanceId, Instance>,
-    /// Which of them are in placement groups.
-    pub groups: Groups,
+    /// What the cloud said of them beforehand.
+    pub terms: AllTerms,
     /// Why instances were placed where they were, or nowhere.
     pub placements: Placements,
     /// Which of them are on each node, alone or in dispute: a report about one node must not cost the more, the more
@@ -36,6 +36,8 @@ pub struct Beliefs {
     reports: u64,
     /// Instances that changed, or went, since they were last written down.
     unsaved: BTreeSet<InstanceId>,
+    /// Nodes that began or ceased to drain since that was last written down.
+    unsaved_drains: BTreeSet<NodeName>,
 }
 
 /// Which node answers for an instance.
@@ -77,8 +79,17 @@ impl Beliefs {
         self.nodes.push(Node::new(entry, now));
     }
 
+    /// Lets a node get no new instances, or get them again; false if there is no such node.
+    pub fn drain(&mut self, name: &NodeName, drain: Option<Drain>) -> bool {
+        let Some(node) = self.node_mut(name) else { return false };
+        node.drain = drain;
+        self.unsaved_drains.insert(name.clone());
+        true
+    }
+
     /// Lets a node go, and what is left of its dead instances.
     pub fn remove_node(&mut self, name: &NodeName) {
+        self.unsaved_drains.insert(name.clone());
         self.nodes.retain(|node| node.entry.name != *name);
         let dead: Vec<InstanceId> =
             self.on(name).filter(|i| i.node == *name && !i.alive()).map(|i| i.id.clone()).collect();
@@ -97,7 +108,7 @@ impl Beliefs {
     }
 
     /// What is free on a node for new instances: what it last said, less the claims of launches
-    /// that its report cannot have counted yet. Nothing unless it is up.
+    /// that its report cannot have counted yet. Nothing unless it is up, and while it is draining.
     pub fn free(&self, node: &Node) -> Room {
         free_after(node, self.on(&node.entry.name).filter(|instance| instance.node == node.entry.name))
     }
@@ -110,14 +121,14 @@ impl Beliefs {
     /// The same nodes and instances, to try out what would be decided: nothing of it is written down.
     pub fn imagined(&self) -> Self {
         let (nodes, instances) = (self.nodes.clone(), self.instances.clone());
-        let (on, groups) = (self.on.clone(), self.groups.clone());
-        Self { nodes, instances, on, groups, next: self.next, ..Self::default() }
+        let (on, terms) = (self.on.clone(), self.terms.clone());
+        Self { nodes, instances, on, terms, next: self.next, ..Self::default() }
     }
 
     /// The nodes as placement sees them now, when something of that placement group is to be placed.
     pub fn candidates(&self, group: Option<&str>, now: Timestamp) -> Vec<Candidate> {
         let is_member = |instance: &&&Instance| {
-            let of = self.groups.of(&instance.id).map(|member| member.group.as_str());
+            let of = self.terms.group_of(&instance.id).map(|member| member.group.as_str());
             instance.there() && group.is_some() && of == group
         };
         let mut on: BTreeMap<&NodeName, Vec<&Instance>> = BTreeMap::new();
@@ -133,6 +144,8 @@ impl Beliefs {
                     Health::Unknown | Health::Suspect => Condition::Silent(format!("is {}", node.condition())),
                     Health::Down => Condition::Down(format!("is {}", node.condition())),
                 },
+                draining: node.drain.as_ref().map(ToString::to_string),
+                facts: node.identity.facts.clone(),
                 free: free_after(node, here.iter().copied()),
                 in_use: here.iter().any(|instance| instance.alive()),
                 builds: here.iter().filter(|instance| instance.state == State::Pending).count(),
@@ -155,8 +168,11 @@ impl Beliefs {
         now: Timestamp,
     ) -> Decision {
         self.forget(id);
-        let member = self.groups.of(id);
-        let want = Want { size: spec.size, tried, group: member.map(|member| member.strategy) };
+        let none = Needs::default();
+        let needs = self.terms.of(id).map_or(&none, |terms| &terms.needs);
+        let member = self.terms.group_of(id);
+        let group = member.map(|member| member.strategy);
+        let want = Want { size: spec.size, tried, group, needs, image: &spec.image_id };
         let candidates = self.candidates(member.map(|member| member.group.as_str()), now);
         let decision = place::place(schedule, self.next, &candidates, want);
         self.next = decision.next;
@@ -245,8 +261,8 @@ impl Beliefs {
             self.forget(&id);
         }
         self.placements.sweep(now);
-        let Self { instances, groups, .. } = self;
-        groups.sweep(|id| instances.contains_key(id), now);
+        let Self { instances, terms, .. } = self;
+        terms.sweep(|id| instances.contains_key(id), now);
     }
 
     /// Forgets one instance.
@@ -308,14 +324,21 @@ impl Beliefs {
         let unsaved = std::mem::take(&mut self.unsaved);
         unsaved.into_iter().map(|id| (id.clone(), self.instances.get(&id).cloned())).collect()
     }
+
+    /// The same of nodes that drain, or do not any more.
+    pub fn take_unsaved_drains(&mut self) -> Vec<(NodeName, Option<Drain>)> {
+        let unsaved = std::mem::take(&mut self.unsaved_drains);
+        let drain = |name: NodeName| (name.clone(), self.node(&name).and_then(|node| node.drain.clone()));
+        unsaved.into_iter().map(drain).collect()
+    }
 }
 
-/// What a node last said is free, less the claims among its instances.
+/// What a node last said is free, less the claims among its instances; nothing where nothing may be placed.
 fn free_after<'a>(node: &Node, instances: impl Iterator<Item = &'a Instance>) -> Room {
     match (node.health, node.free) {
-        (Health::Up, Some(free)) => {
+        (Health::Up, Some(free)) if node.drain.is_none() => {
             instances.filter(|instance| instance.claimed).fold(free, |free, instance| free.less(instance.spec.size))
         }
-        (Health::Up, None) | (Health::Unknown | Health::Suspect | Health::Down, _) => Room::default(),
+        (Health::Up, _) | (Health::Unknown | Health::Suspect | Health::Down, _) => Room::default(),
     }
 }

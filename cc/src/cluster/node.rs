@@ -1,6 +1,8 @@
 //! What the cluster believes of one node, and since when. Plain data and the rule by which a node
 //! that does not answer becomes suspect and then down. Knows no message and makes no call.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use ironbark_wsdl::wsse;
@@ -8,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::ids::NodeName;
-use crate::place::Room;
+use crate::place::{Facts, Room};
 
 /// A node is down when this many refreshes in a row went unanswered ...
 pub const DOWN_AFTER_MISSES: u32 = 3;
@@ -43,6 +45,19 @@ pub struct Node {
     pub identity: Identity,
     /// When launches failed on it, as far back as that counts.
     pub failures: Vec<Timestamp>,
+    /// If it is to get no new instances.
+    pub drain: Option<Drain>,
+}
+
+/// That an administrator lets a node get no new instances.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// The node.
+    pub node: NodeName,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why, as the administrator said.
+    pub reason: Option<String>,
 }
 
 /// How a node is reached.
@@ -109,6 +124,8 @@ pub struct Identity {
     pub hypervisor: Option<String>,
     /// The Ironbark operations it knows.
     pub operations: Vec<String>,
+    /// What of it matters to placement.
+    pub facts: Option<Arc<Facts>>,
     /// When it last faulted on DescribeNode: it seems to speak the 2.0.1 wire only.
     pub old_wire: Option<Timestamp>,
 }
@@ -145,6 +162,17 @@ impl Health {
     }
 }
 
+/// To follow "is draining": `since 2026-11-20T10:21:23Z: its disk is replaced`.
+impl fmt::Display for Drain {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "since {:.0}", self.since)?;
+        match &self.reason {
+            Some(reason) => write!(f, ": {reason}"),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Node {
     /// A node of which nothing is known yet.
     pub fn new(entry: Entry, now: Timestamp) -> Self {
@@ -159,6 +187,7 @@ impl Node {
             free: None,
             identity: Identity::default(),
             failures: Vec::new(),
+            drain: None,
         }
     }
 

@@ -225,7 +225,7 @@ impl Placements {
 mod tests {
     use super::*;
     use crate::ids::NodeName;
-    use crate::place::{Candidate, Condition, Schedule, Want, place};
+    use crate::place::{Candidate, Condition, Needs, Schedule, Want, place};
 
     const NOON: &str = "2026-11-20T12:00:00Z";
 
@@ -233,6 +233,8 @@ mod tests {
         let node = |number: usize| Candidate {
             name: NodeName::parse(&format!("n{number}")).unwrap(),
             condition: if number.is_multiple_of(2) { Condition::Up } else { Condition::Down("is down".into()) },
+            draining: None,
+            facts: None,
             free: Room { memory_mb: 512, disk_gb: 9, cores: 9 },
             in_use: false,
             builds: 0,
@@ -241,7 +243,8 @@ mod tests {
         };
         let nodes: Vec<Candidate> = (0..nodes).map(node).collect();
         let size = Room { memory_mb: 1, disk_gb: 1, cores: 1 };
-        place(Schedule::Greedy, 0, &nodes, Want { size, tried: &BTreeSet::new(), group: None })
+        let (tried, needs) = (BTreeSet::new(), Needs::default());
+        place(Schedule::Greedy, 0, &nodes, Want { size, tried: &tried, group: None, needs: &needs, image: "" })
     }
 
     fn id(number: u32) -> InstanceId {

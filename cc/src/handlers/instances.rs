@@ -16,7 +16,7 @@ use ironbark_wsdl::{Context, Refusal, ironbark, nc};
 
 use super::{required_id, within_limit};
 use crate::cluster::Cluster;
-use crate::cluster::instance::Launch;
+use crate::cluster::instance::{Launch, State};
 use crate::error::ClusterError;
 use crate::ids::{InstanceId, NodeName};
 use crate::locate::{self, Found, failures, for_each, tell_owner};
@@ -166,6 +166,7 @@ pub async fn start_instances(
         let (cluster, ctx, size) = (cluster.clone(), ctx.clone(), request.size.clone());
         async move {
             offered(&cluster, &id, "StartInstance").await?;
+            not_draining(&cluster, &id)?;
             let request = ironbark::StartInstance { instance_id: id.to_string(), size, ..Default::default() };
             tell_owner(&cluster, &ctx, &id, request).await.map(drop)
         }
@@ -185,6 +186,21 @@ async fn offered(cluster: &Arc<Cluster>, id: &InstanceId, operation: &str) -> Re
         Err(format!("node {node} does not know {operation}; an Ironbark node controller is needed for it"))
     } else {
         Ok(())
+    }
+}
+
+/// A stopped instance can be started on the node that has its disk only, and that may be about to go.
+fn not_draining(cluster: &Cluster, id: &InstanceId) -> Result<(), String> {
+    let drain = cluster.read(|beliefs| {
+        let stopped = beliefs.instances.get(id).filter(|instance| instance.state == State::Stopped)?;
+        beliefs.node(&stopped.node)?.drain.clone()
+    });
+    match drain {
+        None => Ok(()),
+        Some(drain) => Err(format!(
+            "the node that has its disk is draining {drain}; it can be started when an administrator has ended that \
+             (euca admin undrain-node)"
+        )),
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use ironbark_wsdl::ironbark::{
-    DeregisterNode, DeregisterNodeResponse, DescribeCluster, DescribeClusterResponse, RegisterNode,
-    RegisterNodeResponse,
+    DeregisterNode, DeregisterNodeResponse, DescribeCluster, DescribeClusterResponse, ModifyNode, ModifyNodeResponse,
+    RegisterNode, RegisterNodeResponse,
 };
 use ironbark_wsdl::wsse::Certificate;
 use ironbark_wsdl::{Context, Refusal};
@@ -15,6 +15,9 @@ use crate::convert;
 use crate::error::ClusterError;
 use crate::ids::NodeName;
 use crate::{registry, routes};
+
+/// The reason is in every decision's record.
+const LONGEST_REASON: usize = 256;
 
 /// All that is believed, and since when.
 pub async fn describe_cluster(
@@ -54,6 +57,26 @@ pub async fn deregister_node(
     let name = NodeName::parse(&request.name).map_err(ClusterError::from)?;
     registry::deregister(&cluster, &name).await?;
     Ok(DeregisterNodeResponse::default())
+}
+
+/// Lets a node get no new instances, or get them again.
+pub async fn modify_node(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    request: ModifyNode,
+) -> Result<ModifyNodeResponse, Refusal> {
+    let name = NodeName::parse(&request.name).map_err(ClusterError::from)?;
+    let reason = request.reason.filter(|reason| !reason.is_empty());
+    if reason.as_ref().is_some_and(|reason| reason.len() > LONGEST_REASON) {
+        let problem = format!("is longer than {LONGEST_REASON} bytes; say it shorter");
+        return Err(ClusterError::bad("reason", problem).into());
+    }
+    if request.draining {
+        registry::drain(&cluster, &name, reason).await?;
+    } else {
+        registry::undrain(&cluster, &name).await?;
+    }
+    Ok(ModifyNodeResponse::default())
 }
 
 /// Checks a registration.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use ironbark_wsdl::ironbark::{
     DescribePlacements, DescribePlacementsResponse, JoinPlacementGroup, JoinPlacementGroupResponse, PlanInstances,
-    PlanInstancesResponse,
+    PlanInstancesResponse, RestrictPlacement, RestrictPlacementResponse,
 };
 use ironbark_wsdl::{Context, Refusal};
 
@@ -13,8 +13,11 @@ use crate::cluster::Cluster;
 use crate::convert;
 use crate::error::ClusterError;
 use crate::ids::InstanceId;
-use crate::place::{Room, Strategy};
+use crate::place::{Needs, Room, Strategy};
 use crate::placing::{self, Imagined};
+
+/// Most tags that a node has (nc.toml).
+const MOST_TAGS: usize = 32;
 
 /// The decisions about a request, as they were written down.
 pub async fn describe_placements(
@@ -48,7 +51,9 @@ pub async fn plan_instances(
         Some(id) => Some((id.clone(), strategy(request.strategy.as_deref().unwrap_or_default())?)),
         None => None,
     };
-    let plan = placing::plan(&cluster, &ctx, &Imagined { size, count, group }, request.keep).await?;
+    let needs = needs(request.architecture, request.tags)?;
+    let image = request.image_id.unwrap_or_default();
+    let plan = placing::plan(&cluster, &ctx, &Imagined { size, count, group, needs, image }, request.keep).await?;
     Ok(PlanInstancesResponse {
         possible: convert::narrow_count(plan.possible),
         short: plan.short,
@@ -66,11 +71,43 @@ pub async fn join_placement_group(
 ) -> Result<JoinPlacementGroupResponse, Refusal> {
     within_limit(&request.instance_ids)?;
     let strategy = strategy(&request.strategy)?;
-    let ids = request.instance_ids.iter().map(|id| InstanceId::parse(id));
-    let ids: Vec<InstanceId> = ids.collect::<Result<_, _>>().map_err(ClusterError::from)?;
-    let join = cluster.change(|beliefs, now| beliefs.groups.join(&request.group_id, strategy, &ids, now));
+    let ids = ids(&request.instance_ids)?;
+    let join = cluster.change(|beliefs, now| beliefs.terms.join(&request.group_id, strategy, &ids, now));
     join.await.map_err(ClusterError::from)?;
     Ok(JoinPlacementGroupResponse::default())
+}
+
+/// Says what the nodes of instances that are still to be launched must be.
+pub async fn restrict_placement(
+    cluster: Arc<Cluster>,
+    _ctx: Context,
+    request: RestrictPlacement,
+) -> Result<RestrictPlacementResponse, Refusal> {
+    within_limit(&request.instance_ids)?;
+    let needs = needs(request.architecture, request.tags)?;
+    let ids = ids(&request.instance_ids)?;
+    let restrict = cluster.change(|beliefs, now| beliefs.terms.restrict(&needs, &ids, now));
+    restrict.await.map_err(ClusterError::from)?;
+    Ok(RestrictPlacementResponse::default())
+}
+
+fn ids(texts: &[String]) -> Result<Vec<InstanceId>, ClusterError> {
+    Ok(texts.iter().map(|id| InstanceId::parse(id)).collect::<Result<_, _>>()?)
+}
+
+/// What a request says of nodes. It is kept, so it is bounded.
+fn needs(architecture: Option<String>, tags: Vec<String>) -> Result<Needs, ClusterError> {
+    if tags.len() > MOST_TAGS {
+        return Err(ClusterError::bad("tags", format!("{} tags; a node has at most {MOST_TAGS}", tags.len())));
+    }
+    for (field, text) in
+        architecture.iter().map(|text| ("architecture", text)).chain(tags.iter().map(|text| ("tags", text)))
+    {
+        if !(1..=64).contains(&text.len()) {
+            return Err(ClusterError::bad(field, format!("a word of {} bytes; it must have 1 to 64", text.len())));
+        }
+    }
+    Ok(Needs { architecture, tags: tags.into_iter().collect() })
 }
 
 fn strategy(name: &str) -> Result<Strategy, ClusterError> {

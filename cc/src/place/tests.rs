@@ -13,6 +13,8 @@ fn node(name: &str, memory_mb: i64) -> Candidate {
     Candidate {
         name: NodeName::parse(name).unwrap(),
         condition: Condition::Up,
+        draining: None,
+        facts: Some(Arc::new(facts())),
         free: room(memory_mb, 100, 8),
         in_use: false,
         builds: 0,
@@ -21,8 +23,23 @@ fn node(name: &str, memory_mb: i64) -> Candidate {
     }
 }
 
+fn facts() -> Facts {
+    let set = |word: &str| BTreeSet::from([word.to_string()]);
+    Facts { architecture: Some("x86_64".into()), tags: set("ssd"), images: set("emi-00000001") }
+}
+
+fn needs(architecture: &str, tags: &[&str]) -> Needs {
+    Needs { architecture: Some(architecture.into()), tags: tags.iter().map(ToString::to_string).collect() }
+}
+
+/// For one who has been nowhere yet and is in no group.
+fn want<'a>(size: Room, needs: &'a Needs, image: &'a str) -> Want<'a> {
+    const NOWHERE: &BTreeSet<NodeName> = &BTreeSet::new();
+    Want { size, tried: NOWHERE, group: None, needs, image }
+}
+
 fn decide(schedule: Schedule, next: usize, nodes: &[Candidate], size: Room) -> Decision {
-    place(schedule, next, nodes, Want { size, tried: &BTreeSet::new(), group: None })
+    place(schedule, next, nodes, want(size, &needs("x86_64", &["ssd"]), ""))
 }
 
 fn pick(schedule: Schedule, next: usize, nodes: &[Candidate], size: Room) -> (Option<String>, usize) {
@@ -86,7 +103,25 @@ fn a_node_on_which_launches_failed_or_that_makes_many_comes_after_the_others() {
 #[test]
 fn each_filter_alone_refuses_with_its_sentence() {
     type Spoil = fn(&mut Candidate);
-    let cases: [(Filter, Spoil, &str, &str); 5] = [
+    let cases: [(Filter, Spoil, &str, &str); 8] = [
+        (
+            Filter::Draining,
+            |node| node.draining = Some("since noon: its disk is replaced".into()),
+            "n1 is draining since noon: its disk is replaced",
+            "1 node is draining",
+        ),
+        (
+            Filter::Architecture,
+            |node| node.facts = Some(Arc::new(Facts { architecture: Some("arm64".into()), ..facts() })),
+            "n1 runs arm64, and the image is for x86_64",
+            "1 node has another architecture than the image",
+        ),
+        (
+            Filter::Tags,
+            |node| node.facts = Some(Arc::new(Facts { tags: BTreeSet::from(["gpu".into()]), ..facts() })),
+            "n1 lacks the tag ssd",
+            "1 node lacks a tag that is asked for",
+        ),
         (
             Filter::Down,
             |node| node.condition = Condition::Down("is down since noon: it cannot be reached".into()),
@@ -102,16 +137,21 @@ fn each_filter_alone_refuses_with_its_sentence() {
         (
             Filter::Memory,
             |node| node.free.memory_mb = 64,
-            "n1 has free only 64 of 128 MB of memory",
+            "n1 has only 64 MB of memory free; the instance needs 128",
             "1 node has too little memory",
         ),
         (
             Filter::Disk,
             |node| node.free.disk_gb = 1,
-            "n1 has free only 1 of 2 GB of disk",
+            "n1 has only 1 GB of disk free; the instance needs 2",
             "1 node has too little disk",
         ),
-        (Filter::Cores, |node| node.free.cores = 0, "n1 has free only 0 of 1 cores", "1 node has too few cores"),
+        (
+            Filter::Cores,
+            |node| node.free.cores = 0,
+            "n1 has only 0 cores free; the instance needs 1",
+            "1 node has too few cores",
+        ),
     ];
     for (filter, spoil, sentence, words) in cases {
         let mut nodes = [node("n1", 512)];
@@ -124,7 +164,8 @@ fn each_filter_alone_refuses_with_its_sentence() {
     }
     let nodes = [node("n1", 512)];
     let tried = BTreeSet::from([nodes[0].name.clone()]);
-    let decision = place(Schedule::Greedy, 0, &nodes, Want { size: room(128, 2, 1), tried: &tried, group: None });
+    let needs = Needs::default();
+    let decision = place(Schedule::Greedy, 0, &nodes, Want { tried: &tried, ..want(room(128, 2, 1), &needs, "") });
     assert_eq!(decision.to_string(), "no node fits: n1 refused this instance already");
     assert_eq!(decision.summary(), "1 node refused it");
 }
@@ -133,9 +174,9 @@ fn each_filter_alone_refuses_with_its_sentence() {
 fn a_group_keeps_its_instances_apart_or_near_each_other() {
     let mut nodes = [node("n1", 512), node("n2", 512)];
     nodes[1].members = 2;
-    let tried = BTreeSet::new();
+    let needs = Needs::default();
     let of = |nodes: &[Candidate], strategy| {
-        let want = Want { size: room(128, 1, 1), tried: &tried, group: Some(strategy) };
+        let want = Want { group: Some(strategy), ..want(room(128, 1, 1), &needs, "") };
         place(Schedule::Greedy, 0, nodes, want)
     };
     assert_eq!(of(&nodes, Strategy::Cluster).chosen.unwrap().as_str(), "n2");
@@ -146,6 +187,50 @@ fn a_group_keeps_its_instances_apart_or_near_each_other() {
     assert!(none.to_string().contains("n1 has an instance of its spread placement group"), "{none}");
     nodes[1].free.cores = 0;
     assert_eq!(of(&nodes, Strategy::Cluster).chosen.unwrap().as_str(), "n1", "near is a wish, room is a must");
+}
+
+#[test]
+fn what_a_node_does_not_tell_is_assumed_and_said() {
+    let (mut untold, mut starting) = (node("n1", 512), node("n2", 512));
+    untold.facts = None;
+    starting.facts = Some(Arc::new(Facts { architecture: None, ..facts() }));
+    let needs = needs("arm64", &["ssd"]);
+    let decision = place(Schedule::Greedy, 0, &[untold, starting, node("n3", 512)], want(room(1, 1, 1), &needs, ""));
+    let said = |verdict: &Verdict| match &verdict.judgement {
+        Judgement::Fits { assumed, .. } => assumed.clone().unwrap_or_default(),
+        Judgement::Refused(refusal) => refusal.sentence.clone(),
+    };
+    let said: Vec<String> = decision.verdicts.iter().map(said).collect();
+    assert_eq!(
+        said,
+        [
+            "does not tell its architecture and tags, which are assumed to fit",
+            "does not tell its architecture, which is assumed to fit",
+            "runs x86_64, and the image is for arm64",
+        ]
+    );
+    assert_eq!(pick(Schedule::Greedy, 0, &[node("n1", 512)], room(1, 1, 1)).0.as_deref(), Some("n1"));
+}
+
+#[test]
+fn images_for_i386_run_on_x86_64_and_not_the_other_way_round() {
+    let nodes = [node("n1", 512)];
+    let fits = |needs: &Needs| place(Schedule::Greedy, 0, &nodes, want(room(1, 1, 1), needs, "")).chosen.is_some();
+    assert!(fits(&needs("i386", &[])) && !fits(&needs("arm64", &[])));
+    let mut old = node("n1", 512);
+    old.facts = Some(Arc::new(Facts { architecture: Some("i386".into()), ..facts() }));
+    assert_eq!(pick(Schedule::Greedy, 0, &[old], room(1, 1, 1)).0, None);
+}
+
+#[test]
+fn among_equals_the_one_that_has_the_image_comes_first() {
+    let mut nodes = [node("n1", 512), node("n2", 512), node("n3", 500)];
+    nodes[0].facts = Some(Arc::new(Facts { images: BTreeSet::new(), ..facts() }));
+    let needs = Needs::default();
+    let chosen = |schedule, image| place(schedule, 0, &nodes, want(room(1, 1, 1), &needs, image)).chosen.unwrap();
+    assert_eq!(chosen(Schedule::Spread, "emi-00000001").as_str(), "n2", "more memory counts for more");
+    assert_eq!(chosen(Schedule::Spread, "emi-00000002").as_str(), "n1");
+    assert_eq!(chosen(Schedule::Greedy, "emi-00000001").as_str(), "n1", "the policy's order counts for more");
 }
 
 #[test]
@@ -175,6 +260,8 @@ fn nodes() -> impl Generator<Value = Vec<Candidate>> {
         let candidate = |(index, (memory_mb, disk_gb, cores, down, in_use, builds, failures))| Candidate {
             name: NodeName::parse(&format!("n{index}")).unwrap(),
             condition: if down { Condition::Down("is down".to_string()) } else { Condition::Up },
+            draining: None,
+            facts: Some(Arc::new(facts())),
             free: room(memory_mb, disk_gb, cores),
             in_use,
             builds,
@@ -217,7 +304,7 @@ proptest! {
     fn ranks_are_one_to_the_number_that_fit_and_the_first_is_chosen(nodes in nodes(), schedule in schedule(), next in 0usize..20) {
         let decision = decide(schedule, next, &nodes, room(100, 1, 1));
         let mut ranked: Vec<(usize, &NodeName, Weights)> = decision.verdicts.iter().filter_map(|verdict| match verdict.judgement {
-            Judgement::Fits { rank, weights } => Some((rank, &verdict.node, weights)),
+            Judgement::Fits { rank, weights, .. } => Some((rank, &verdict.node, weights)),
             Judgement::Refused(_) => None,
         }).collect();
         ranked.sort_by_key(|(rank, ..)| *rank);

@@ -25,6 +25,10 @@ pub struct Weights {
     pub memory_mb: i64,
     /// Cores that the instance would leave.
     pub cores: i64,
+    /// 1 if its image is in the node's cache. Last, for before the others it would heap all instances of an image on
+    /// one node.
+    #[serde(default)]
+    pub image: i64,
 }
 
 impl Weights {
@@ -42,11 +46,12 @@ impl Weights {
             policy,
             memory_mb: left.memory_mb,
             cores: left.cores,
+            image: node.facts.as_ref().is_some_and(|facts| facts.images.contains(want.image)).into(),
         }
     }
 
     /// Each by its name in the contract, the weightiest first.
-    pub fn named(self) -> [(&'static str, i64); 6] {
+    pub fn named(self) -> [(&'static str, i64); 7] {
         [
             ("failures", self.failures),
             ("builds", self.builds),
@@ -54,6 +59,7 @@ impl Weights {
             ("policy", self.policy),
             ("memory", self.memory_mb),
             ("cores", self.cores),
+            ("image", self.image),
         ]
     }
 }

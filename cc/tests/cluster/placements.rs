@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use ironbark_cc::place::Schedule;
 use ironbark_wsdl::ironbark::{
-    DescribePlacements, DescribePlacementsResponse, JoinPlacementGroup, Placement, PlanInstances,
+    DescribePlacements, DescribePlacementsResponse, JoinPlacementGroup, ModifyNode, NodeFacts, Placement,
+    PlanInstances, RestrictPlacement, StartInstances,
 };
 use ironbark_wsdl::{CallError, RequestId, ironbark};
 use jiff::SignedDuration;
@@ -41,7 +42,7 @@ async fn a_launch_is_explained_node_by_node_also_after_a_restart() {
     let before = told(&cloud, &request).await;
     let placement = &before.placements[0];
     assert_eq!(table(placement), "n1 memory, n2 1, n3 2");
-    assert_eq!(placement.nodes[0].reason.as_deref(), Some("has free only 64 of 128 MB of memory"));
+    assert_eq!(placement.nodes[0].reason.as_deref(), Some("has only 64 MB of memory free; the instance needs 128"));
     assert_eq!((placement.instance_id.as_deref(), placement.chosen.as_deref()), (Some(A), Some("n2")));
     assert_eq!((placement.outcome.as_str(), placement.schedule.as_str(), before.taken), ("taken", "GREEDY", true));
     assert_eq!((placement.node_count, placement.counts[0].words.as_str()), (3, "has too little memory"));
@@ -213,6 +214,94 @@ async fn a_cluster_group_keeps_its_instances_together_while_there_is_room() {
     assert_eq!(places, ["n2", "n2", "n1"], "the third found no room beside the others");
     let refused = cloud.call(join("partition", &[A])).await.unwrap_err().to_string();
     assert!(refused.contains("cluster or spread"), "{refused}");
+}
+
+fn facts(architecture: &str, tags: &[&str]) -> NodeFacts {
+    let tags = tags.iter().map(ToString::to_string).collect();
+    NodeFacts { architecture: Some(architecture.into()), tags, images: Vec::new() }
+}
+
+/// A launch decides by what its nodes tell and what the cloud said before, also after a restart of the cluster; a
+/// plan that is asked for the same decides alike.
+#[tokio::test(start_paused = true)]
+async fn what_nodes_tell_of_themselves_counts() {
+    let nodes = ["n1", "n2", "n3", "n4"].map(|name| (name, ScriptedNode::new(512)));
+    nodes[0].1.tells(facts("arm64", &["ssd"]));
+    nodes[1].1.tells(facts("x86_64", &["hdd"]));
+    nodes[2].1.tells(facts("x86_64", &["hdd", "ssd"]));
+    nodes[3].1.old_wire();
+    let cloud = Harness::new(&nodes).await;
+    let restrict = RestrictPlacement {
+        architecture: Some("x86_64".into()),
+        tags: vec!["ssd".into()],
+        instance_ids: vec![A.into(), B.into()],
+        ..Default::default()
+    };
+    cloud.call(restrict.clone()).await.unwrap();
+    let cloud = cloud.restarted().await;
+    cloud.poll().await;
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[A])).await.unwrap();
+    let run = told(&cloud, &request).await.placements;
+    assert_eq!(table(&run[0]), "n1 architecture, n2 tags, n3 1, n4 2");
+    let said = |name: &str| {
+        let node = run[0].nodes.iter().find(|node| node.name == name).unwrap();
+        node.reason.clone().or(node.assumed.clone()).unwrap_or_default()
+    };
+    assert_eq!(said("n1"), "runs arm64, and the image is for x86_64");
+    assert_eq!(said("n2"), "lacks the tag ssd");
+    assert_eq!(said("n4"), "does not tell its architecture and tags, which are assumed to fit");
+    let (architecture, tags) = (restrict.architecture.clone(), restrict.tags.clone());
+    let plan = cloud.call(PlanInstances { architecture, tags, ..plan_of(128, 1) }).await.unwrap();
+    assert_eq!(table(&plan.placements[0]), table(&run[0]));
+    let bad = RestrictPlacement { tags: vec![String::new()], ..restrict };
+    assert!(cloud.call(bad).await.unwrap_err().to_string().contains("tags"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_has_the_image_is_told_apart() {
+    let nodes = ["n1", "n2"].map(|name| (name, ScriptedNode::new(512)));
+    nodes[1].1.tells(NodeFacts { images: vec!["emi-00000001".into()], ..facts("x86_64", &[]) });
+    let cloud = Harness::scheduled(Schedule::Spread, &nodes).await;
+    let plan = PlanInstances { image_id: Some("emi-00000001".into()), ..plan_of(128, 1) };
+    assert_eq!(table(&cloud.call(plan).await.unwrap().placements[0]), "n1 2, n2 1");
+}
+
+fn drain(name: &str, draining: bool) -> ModifyNode {
+    let reason = draining.then(|| "its disk is replaced".to_string());
+    ModifyNode { name: name.into(), draining, reason, ..Default::default() }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_drains_keeps_what_it_has_and_gets_nothing_new_also_after_a_restart() {
+    let nodes = ["n1", "n2"].map(|name| (name, ScriptedNode::new(512)));
+    let cloud = Harness::new(&nodes).await;
+    cloud.run(1, &[A]).await.unwrap();
+    cloud.call(drain("n1", true)).await.unwrap();
+    let cloud = cloud.restarted().await;
+    cloud.poll().await;
+    let request = RequestId::random();
+    cloud.call_under(&request, run_request(1, &[B])).await.unwrap();
+    let told = told(&cloud, &request).await.placements;
+    assert_eq!(table(&told[0]), "n1 draining, n2 1");
+    let reason = told[0].nodes[0].reason.as_deref().unwrap();
+    assert!(reason.starts_with("is draining since ") && reason.ends_with(": its disk is replaced"), "{reason}");
+    let described = cloud.call(ironbark::DescribeCluster::default()).await.unwrap();
+    let draining: Vec<bool> = described.nodes.iter().map(|node| node.draining.is_some()).collect();
+    assert_eq!((draining, described.nodes[0].memory_available), (vec![true, false], 0));
+
+    // What it has goes on, and is ended there; what is off stays off until it may be started again.
+    assert_eq!(nodes[0].1.states()[A], "pending");
+    nodes[0].1.set(A, Some("stopped"));
+    cloud.poll().await;
+    let start = StartInstances { instance_ids: vec![A.into()], ..Default::default() };
+    let refused = cloud.call(start.clone()).await.unwrap().results.remove(0);
+    let why = refused.reason.unwrap();
+    assert!(!refused.accepted && why.contains("its disk is replaced") && why.contains("undrain-node"), "{why}");
+    assert!(nodes[0].1.asked("StartInstance").is_empty());
+    cloud.call(drain("n1", false)).await.unwrap();
+    assert!(cloud.call(start).await.unwrap().results[0].accepted);
+    cloud.call(drain("n9", true)).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]

@@ -52,6 +52,7 @@ struct State {
     memory: i32,
     cores: i32,
     old_wire: bool,
+    facts: Option<ironbark::NodeFacts>,
 }
 
 impl ScriptedNode {
@@ -66,6 +67,7 @@ impl ScriptedNode {
             memory,
             cores: 64,
             old_wire: false,
+            facts: None,
         };
         Arc::new(Self { state: Mutex::new(state) })
     }
@@ -82,6 +84,11 @@ impl ScriptedNode {
     /// From now on it knows only the 2.0.1 wire.
     pub fn old_wire(&self) {
         self.state().old_wire = true;
+    }
+
+    /// What it tells of itself from now on, for placement.
+    pub fn tells(&self, facts: ironbark::NodeFacts) {
+        self.state().facts = Some(facts);
     }
 
     /// The ids that an operation was called with (empty where it has none).
@@ -161,6 +168,11 @@ impl ScriptedNode {
                 let request: ironbark::StopInstance = from_xml(body).expect("our own message");
                 state.become_(&request.instance_id, "stopping")?;
                 answer(ironbark::StopInstanceResponse::default())
+            }
+            "StartInstance" if !state.old_wire => {
+                let request: ironbark::StartInstance = from_xml(body).expect("our own message");
+                state.become_(&request.instance_id, "running")?;
+                answer(ironbark::StartInstanceResponse::default())
             }
             "DescribeTrace" if !state.old_wire => {
                 let request: ironbark::DescribeTrace = from_xml(body).expect("our own message");
@@ -248,6 +260,7 @@ impl State {
                 .map(String::from)
                 .to_vec(),
             instances: self.instances.iter().map(one).collect(),
+            facts: self.facts.clone(),
             ..Default::default()
         }
     }

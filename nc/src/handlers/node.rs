@@ -4,15 +4,19 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use ironbark_wsdl::ironbark::LogLine;
+use ironbark_wsdl::ironbark::{LogLine, NodeFacts};
 use ironbark_wsdl::{Context, Refusal, ironbark, log};
 
 use crate::convert;
+use crate::effects::blocking;
 use crate::node::Node;
 
 /// The operations of [`ironbark`] that a node serves.
 pub const OPERATIONS: [&str; 6] =
     ["DescribeNode", "StopInstance", "StartInstance", "DescribeTrace", "DescribeLogs", "DescribeInventory"];
+
+/// Most cached images that are told of.
+const MOST_IMAGES: usize = 256;
 
 /// What the hypervisor has for its part of an inventory: less than a cluster waits for the whole.
 const HYPERVISOR_PART: Duration = Duration::from_secs(3);
@@ -24,7 +28,12 @@ pub async fn describe_node(
     _request: ironbark::DescribeNode,
 ) -> Result<ironbark::DescribeNodeResponse, Refusal> {
     let health = node.health();
-    let known = health.host.map_or_else(|| "unknown".to_string(), |host| host.hypervisor);
+    let (architecture, known) = match health.host {
+        Some(host) => (Some(host.architecture), host.hypervisor),
+        None => (None, "unknown".to_string()),
+    };
+    let shop = node.shop().clone();
+    let images = blocking(move || shop.images.cached_ids(MOST_IMAGES)).await;
     let hypervisor = match health.trouble {
         None => known,
         Some(trouble) => format!("{known}; cannot be asked since {:.0}: {trouble}", health.since),
@@ -37,6 +46,7 @@ pub async fn describe_node(
         hypervisor,
         operations: OPERATIONS.map(str::to_string).to_vec(),
         instances: node.records().iter().map(|record| convert::node_instance(record)).collect(),
+        facts: Some(NodeFacts { architecture, tags: node.tags.clone(), images }),
         ..Default::default()
     })
 }

@@ -269,7 +269,8 @@ pub fn host_info(connect: &Connect, uri: &str, why: &str) -> Result<HostInfo, Fa
         version(connect.get_hyp_version()?),
         version(connect.get_lib_version()?),
     );
-    Ok(HostInfo { cores: node.cpus, memory_mb: node.memory / 1024, hypervisor })
+    let architecture = domain_xml::ARCHITECTURE.to_owned();
+    Ok(HostInfo { cores: node.cpus, memory_mb: node.memory / 1024, architecture, hypervisor })
 }
 
 /// libvirt counts major * 1,000,000 + minor * 1,000 + release.

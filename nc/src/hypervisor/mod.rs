@@ -171,6 +171,8 @@ pub struct HostInfo {
     pub cores: u32,
     /// MiB of the machine, not of what is free.
     pub memory_mb: u64,
+    /// What its guests' processors are, in EC2's words: `x86_64`.
+    pub architecture: String,
     /// For people: `QEMU 7.2.22 via qemu:///system, qemu (TCG) because ...`.
     pub hypervisor: String,
 }

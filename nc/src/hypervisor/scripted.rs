@@ -74,7 +74,12 @@ type Effect<T> = Box<dyn FnOnce(&Scripted, &mut World) -> Result<T, HypervisorEr
 
 impl Default for Scripted {
     fn default() -> Scripted {
-        Scripted::new(HostInfo { cores: 8, memory_mb: 16 * 1024, hypervisor: "scripted".into() })
+        Scripted::new(HostInfo {
+            cores: 8,
+            memory_mb: 16 * 1024,
+            architecture: "x86_64".into(),
+            hypervisor: "scripted".into(),
+        })
     }
 }
 

@@ -2,7 +2,7 @@
 //! used longest ago. A data file is whole or absent: it is written under another name and renamed, its facts are
 //! written after it, and both are compared before use. Knows nothing of URLs' meaning or of formats' insides.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -200,6 +200,16 @@ impl Cache {
         self.entries().iter().map(|entry| entry.bytes).sum()
     }
 
+    /// The ids of the images that are here: those used last, `most` at most.
+    pub fn image_ids(&self, most: usize) -> Vec<String> {
+        let mut entries = self.entries();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.used));
+        let mut seen = HashSet::new();
+        // A key is the id and a hash of what else tells images apart.
+        let ids = entries.iter().filter_map(|entry| Some(entry.key.rsplit_once('-')?.0));
+        ids.filter(|id| seen.insert(*id)).take(most).map(str::to_owned).collect()
+    }
+
     fn entries(&self) -> Vec<Kept> {
         let Ok(found) = std::fs::read_dir(&self.dir) else { return Vec::new() };
         found.filter_map(|found| Kept::of(&found.ok()?.path())).collect()
@@ -346,6 +356,20 @@ mod tests {
         assert_ne!(one, key("emi-12345678", "http://a/x", Kind::Kernel));
         assert!(one.starts_with("emi-12345678-"));
         assert!(!key("../../etc", "x", Kind::Root).contains('/'));
+    }
+
+    #[tokio::test]
+    async fn the_images_used_last_are_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::open(dir.path(), 1 << 20).unwrap();
+        for (id, address, age) in [("emi-1", "http://a/x", 3), ("emi-2", "http://a/x", 2), ("emi-1", "http://a/y", 1)] {
+            let key = key(id, address, Kind::Root);
+            drop(fill(&cache, &key, 10).await);
+            let facts = std::fs::File::options().write(true).open(cache.files(&key).facts).unwrap();
+            facts.set_modified(SystemTime::now() - std::time::Duration::from_secs(60 * age)).unwrap();
+        }
+        assert_eq!(cache.image_ids(9), ["emi-1", "emi-2"]);
+        assert_eq!(cache.image_ids(1), ["emi-1"]);
     }
 
     #[tokio::test]

@@ -220,6 +220,11 @@ impl ImageStore {
         self.cache.bytes()
     }
 
+    /// The ids of cached images: those used last, `most` at most.
+    pub fn cached_ids(&self, most: usize) -> Vec<String> {
+        self.cache.image_ids(most)
+    }
+
     /// Brings one image to its target: from the cache, or fetched into it first. Several at once for the same image
     /// share one fetch. `progress` is called once for each mebibyte fetched and at the end; whoever waits for
     /// another's fetch hears nothing. To cancel, drop the future: the fetch and the copy stop, and

@@ -51,7 +51,7 @@ async fn what_does_not_fit_is_refused_with_numbers() {
     let mut large = lab.launch("i-00000002");
     large.instance_type.memory = Some(900);
     let reason = node.declined(large).await;
-    assert!(reason.contains("900 MB of memory wanted, 872 of 1000 free"), "{reason}");
+    assert!(reason.contains("MB of memory: 900 wanted, 872 of 1000 free"), "{reason}");
     let resource = node.call(nc::DescribeResource::default()).await.unwrap();
     assert_eq!((resource.memory_size_max, resource.memory_size_available), (1000, 872));
     assert_eq!((resource.disk_size_max, resource.disk_size_available), (10, 9));

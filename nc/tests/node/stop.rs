@@ -149,7 +149,7 @@ async fn a_start_takes_room_again() {
     node.until(ID, "stopped").await;
     node.launched(&lab, "i-00000002").await;
     let reason = node.declined(start()).await;
-    assert!(reason.contains("128 MB of memory wanted, 72 of 200 free"), "{reason}");
+    assert!(reason.contains("MB of memory: 128 wanted, 72 of 200 free"), "{reason}");
 }
 
 #[tokio::test]

@@ -84,10 +84,14 @@ async fn power_goes_off_only_by_the_configured_command_and_never_under_an_instan
 
 #[tokio::test]
 async fn a_node_says_who_it_is_and_what_a_request_did() {
-    let lab = Lab::new();
+    let mut lab = Lab::new();
+    lab.tags = vec!["ssd".into()];
     let node = lab.start().await;
     node.launched(&lab, ID).await;
     let described = node.call(ironbark::DescribeNode::default()).await.unwrap();
+    let facts = described.facts.expect("what matters to placement");
+    assert_eq!((facts.architecture.as_deref(), facts.tags), (Some("x86_64"), vec!["ssd".to_string()]));
+    assert!(facts.images.iter().any(|id| id == "emi-00000001"), "{:?}", facts.images);
     assert_eq!((described.node_name.as_str(), described.hypervisor.as_str()), ("n1", "scripted"));
     assert_eq!(described.operations, OPERATIONS);
     assert_eq!(described.instances[0].state, "running");

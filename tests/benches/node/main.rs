@@ -40,7 +40,8 @@ fn main() -> Result<()> {
 /// Serves until the input ends. The first line says the two URLs; a line is answered with the guests' boots so far.
 async fn serve_node(directory: &Path) -> Result<()> {
     let recorder = Arc::new(Recorder::new("nc:n1"));
-    let host = HostInfo { cores: 64, memory_mb: 64 * 1024, hypervisor: "in memory".into() };
+    let host =
+        HostInfo { cores: 64, memory_mb: 64 * 1024, architecture: "x86_64".into(), hypervisor: "in memory".into() };
     let hypervisor = Scripted::forgetful(host);
     let node = Node::start(parts(directory, recorder.clone())?, Arc::new(hypervisor.clone()))?;
     let security = Security::new(
@@ -83,6 +84,7 @@ fn parts(directory: &Path, recorder: Arc<Recorder>) -> Result<Parts> {
             disk_gb: Some(100_000_000),
             ..GivenLimits::default()
         },
+        tags: Vec::new(),
         power_down: Vec::new(),
         times: Times::default(),
         recorder,

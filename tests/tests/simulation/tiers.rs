@@ -148,6 +148,7 @@ impl Site {
                 images: site.images(&name),
                 bridge: None,
                 limits,
+                tags: Vec::new(),
                 power_down: Vec::new(),
                 times: Times::default(),
                 recorder: recorder.clone(),

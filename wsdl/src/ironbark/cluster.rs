@@ -57,6 +57,15 @@ pub struct ClusterNode {
     /// The Ironbark operations it knows.
     #[yaserde(prefix = "n")]
     pub operations: Vec<String>,
+    /// What its guests' processors are, if it tells.
+    #[yaserde(prefix = "n")]
+    pub architecture: Option<String>,
+    /// What its administrator says of it.
+    #[yaserde(prefix = "n")]
+    pub tags: Vec<String>,
+    /// Of a node that gets no new instances: since when and why.
+    #[yaserde(prefix = "n")]
+    pub draining: Option<String>,
 }
 
 /// What a cluster believes of one instance. `clusterInstanceType` of `ironbark.wsdl`.
@@ -331,6 +340,51 @@ pub struct DeregisterNode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "DeregisterNodeResponse")]
 pub struct DeregisterNodeResponse {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
+}
+
+/// Lets a node get no new instances, or get them again; those that it has stay. `ModifyNode` of `ironbark.wsdl`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "ModifyNode")]
+pub struct ModifyNode {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
+    /// Its name in the cluster.
+    #[yaserde(prefix = "n")]
+    pub name: String,
+    /// True: no new ones.
+    #[yaserde(prefix = "n")]
+    pub draining: bool,
+    /// Why, for people.
+    #[yaserde(prefix = "n")]
+    pub reason: Option<String>,
+}
+
+/// Answer to [`ModifyNode`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "ModifyNodeResponse")]
+pub struct ModifyNodeResponse {
     /// Request id; echoed.
     #[yaserde(prefix = "n", rename = "correlationId")]
     pub correlation_id: Option<String>,

@@ -42,6 +42,21 @@ pub struct NodeInstance {
     pub elsewhere: Option<bool>,
 }
 
+/// What of a node matters to placement, beside its room. `nodeFactsType` of `ironbark.wsdl`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "nodeFactsType")]
+pub struct NodeFacts {
+    /// What its guests' processors are, `x86_64`; not known until its hypervisor has answered.
+    #[yaserde(prefix = "n")]
+    pub architecture: Option<String>,
+    /// What its administrator says of it, `ssd`.
+    #[yaserde(prefix = "n")]
+    pub tags: Vec<String>,
+    /// The images in its cache, by their ids: those used last, 256 at most.
+    #[yaserde(prefix = "n")]
+    pub images: Vec<String>,
+}
+
 /// Asks a node who it is, what it can and how its instances are. `DescribeNode` of `ironbark.wsdl`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "DescribeNode")]
@@ -97,6 +112,9 @@ pub struct DescribeNodeResponse {
     /// Its instances.
     #[yaserde(prefix = "n")]
     pub instances: Vec<NodeInstance>,
+    /// What matters to placement; absent of a node that does not tell.
+    #[yaserde(prefix = "n")]
+    pub facts: Option<NodeFacts>,
 }
 
 /// Powers a guest down; disk, MAC and private address stay. `StopInstance` of `ironbark.wsdl`.

@@ -8,7 +8,7 @@ use crate::marshal::DateTime;
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "placementCountType")]
 pub struct PlacementCount {
-    /// `down`, `silent`, `tried`, `memory`, `disk`, `cores`, `group`.
+    /// `down`, `silent`, `draining`, `tried`, `architecture`, `tags`, `memory`, `disk`, `cores`, `group`.
     #[yaserde(prefix = "n")]
     pub filter: String,
     /// How many nodes.
@@ -24,7 +24,7 @@ pub struct PlacementCount {
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "placementWeightType")]
 pub struct PlacementWeight {
-    /// `failures`, `builds`, `group`, `policy`, `memory`, `cores`.
+    /// `failures`, `builds`, `group`, `policy`, `memory`, `cores`, `image`.
     #[yaserde(prefix = "n")]
     pub name: String,
     /// More is better.
@@ -51,6 +51,9 @@ pub struct PlacementNode {
     /// What decided its place, the weightiest first.
     #[yaserde(prefix = "n")]
     pub weights: Vec<PlacementWeight>,
+    /// What it has not told, so that it was taken for granted, to follow its name.
+    #[yaserde(prefix = "n")]
+    pub assumed: Option<String>,
 }
 
 /// One decision about one instance. `placementType` of `ironbark.wsdl`.
@@ -173,6 +176,15 @@ pub struct PlanInstances {
     /// What that wants: `cluster` or `spread`.
     #[yaserde(prefix = "n")]
     pub strategy: Option<String>,
+    /// What their image runs on, `x86_64`.
+    #[yaserde(prefix = "n")]
+    pub architecture: Option<String>,
+    /// Tags that their node must have.
+    #[yaserde(prefix = "n")]
+    pub tags: Vec<String>,
+    /// Their image.
+    #[yaserde(prefix = "n", rename = "imageId")]
+    pub image_id: Option<String>,
 }
 
 /// Answer to [`PlanInstances`].
@@ -237,6 +249,52 @@ pub struct JoinPlacementGroup {
 #[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
 #[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "JoinPlacementGroupResponse")]
 pub struct JoinPlacementGroupResponse {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
+}
+
+/// Says what nodes must be to get instances that are still to be launched; said again, it changes nothing.
+/// `RestrictPlacement` of `ironbark.wsdl`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "RestrictPlacement")]
+pub struct RestrictPlacement {
+    /// Request id; echoed.
+    #[yaserde(prefix = "n", rename = "correlationId")]
+    pub correlation_id: Option<String>,
+    /// User on whose behalf; echoed.
+    #[yaserde(prefix = "n", rename = "userId")]
+    pub user_id: Option<String>,
+    /// Responses that refuse: the reason.
+    #[yaserde(prefix = "n", rename = "statusMessage")]
+    pub status_message: Option<String>,
+    /// Responses only: `true` = done, `false` = refused.
+    #[yaserde(prefix = "n", rename = "return")]
+    pub accepted: Option<bool>,
+    /// What their image runs on, `x86_64`.
+    #[yaserde(prefix = "n")]
+    pub architecture: Option<String>,
+    /// Tags that their node must have.
+    #[yaserde(prefix = "n")]
+    pub tags: Vec<String>,
+    /// Which instances.
+    #[yaserde(prefix = "n", rename = "instanceIds")]
+    pub instance_ids: Vec<String>,
+}
+
+/// Answer to [`RestrictPlacement`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, YaSerialize, YaDeserialize)]
+#[yaserde(prefix = "n", namespaces = { "n" = "urn:ironbark:1" }, rename = "RestrictPlacementResponse")]
+pub struct RestrictPlacementResponse {
     /// Request id; echoed.
     #[yaserde(prefix = "n", rename = "correlationId")]
     pub correlation_id: Option<String>,
