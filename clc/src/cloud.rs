@@ -1,6 +1,7 @@
 //! The cloud controller as one value: its records, its links to the clusters, its clock. Every
 //! action gets it as its first argument. It decides nothing.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +37,8 @@ pub struct Settings {
     pub poll: Duration,
     /// What becomes of an instance that failed.
     pub on_failure: OnFailure,
+    /// The tags that instances of a type ask of their nodes, by the type's name.
+    pub node_tags: BTreeMap<String, Vec<String>>,
 }
 
 /// The cloud controller.
@@ -100,6 +103,11 @@ impl Cloud {
     /// The time of day, microseconds since the epoch.
     pub fn now(&self) -> i64 {
         self.clock.now().as_microsecond()
+    }
+
+    /// The tags that instances of that type ask of their nodes.
+    pub(crate) fn node_tags(&self, type_name: &str) -> Vec<String> {
+        self.settings.node_tags.get(type_name).cloned().unwrap_or_default()
     }
 
     /// What ended before this moment is not shown any more.

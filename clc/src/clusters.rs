@@ -74,6 +74,12 @@ pub struct Node {
     pub hypervisor: Option<String>,
     /// The operations it knows beyond 2.0.1's.
     pub operations: Vec<String>,
+    /// What its guests' processors are, if it tells.
+    pub architecture: Option<String>,
+    /// What its administrator says of it.
+    pub tags: Vec<String>,
+    /// If it gets no new instances: since when and why.
+    pub draining: Option<String>,
     /// The instances on it.
     pub instance_ids: Vec<String>,
 }
@@ -84,9 +90,14 @@ impl Known {
         self.description.as_ref().is_some_and(|told| told.operations.iter().any(|known| known == operation))
     }
 
+    /// Its nodes, as far as it tells.
+    pub fn nodes(&self) -> &[Node] {
+        self.description.as_ref().map_or(&[], |description| &description.nodes)
+    }
+
     /// The node of that name.
     pub fn node(&self, name: &str) -> Option<&Node> {
-        self.description.as_ref()?.nodes.iter().find(|node| node.name == name)
+        self.nodes().iter().find(|node| node.name == name)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The configuration file: what the administrator decides. A key that does not exist is an error
 //! with its line. Relative paths are relative to the file's own directory.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,6 +14,10 @@ use crate::cloud::Settings;
 use crate::pool::Pool;
 use crate::store::OnFailure;
 use crate::tls;
+use crate::types::size;
+
+/// Most tags that a node has (nc.toml).
+const MOST_TAGS: usize = 32;
 
 /// The configuration of a cloud controller.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -48,6 +53,9 @@ pub struct Config {
     /// What becomes of an instance that went off although neither its owner nor its guest asked for it.
     #[serde(default)]
     pub on_failure: OnFailure,
+    /// `[node_tags]`: by instance type, the tags that a node must have to get an instance of it.
+    #[serde(default)]
+    pub node_tags: BTreeMap<String, Vec<String>>,
     /// Who this cloud is to clusters of Eucalyptus 2.0.1.
     old_identity: Option<OldIdentity>,
     /// The same, its paths resolved.
@@ -94,6 +102,17 @@ impl Config {
             "in {}: [tls] is given, but the door would speak plain HTTP: write https:// in url",
             path.display()
         );
+        for (name, tags) in &config.node_tags {
+            let fits = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+            let tag = |tag: &String| (1..=64).contains(&tag.len()) && tag.bytes().all(fits);
+            ensure!(size(name).is_some(), "in {}: [node_tags] {name}: there is no such instance type", path.display());
+            ensure!(
+                tags.len() <= MOST_TAGS && tags.iter().all(tag),
+                "in {}: [node_tags] {name}: {tags:?} must be at most {MOST_TAGS} tags of 1 to 64 letters, digits, '-', '_' \
+                 or '.', as in a node's nc.toml",
+                path.display()
+            );
+        }
         config.addresses = Pool::parse(&config.public_addresses)
             .map_err(|problem| anyhow::anyhow!("in {}: public_addresses: {problem}", path.display()))?;
         let dir = path.parent().unwrap_or(Path::new("."));
@@ -128,6 +147,7 @@ impl Config {
             addresses: self.addresses.clone(),
             poll: Duration::from_secs(self.poll_seconds),
             on_failure: self.on_failure,
+            node_tags: self.node_tags.clone(),
         }
     }
 }
@@ -159,6 +179,15 @@ mod tests {
         assert_eq!(pool("192.0.2.8/29").unwrap().addresses.iter().count(), 8);
         let error = format!("{:#}", pool("192.0.2").unwrap_err());
         assert!(error.contains("public_addresses") && error.contains("192.0.2"), "{error}");
+    }
+
+    #[test]
+    fn tags_are_asked_for_by_types_that_there_are() {
+        let tags = |line: &str| load(&format!("{GOOD}[node_tags]\n{line}\n"));
+        assert_eq!(tags("\"c1.xlarge\" = [\"ssd\"]").unwrap().settings().node_tags["c1.xlarge"], ["ssd"]);
+        for bad in ["\"c9.none\" = [\"ssd\"]", "\"m1.small\" = [\"solid state\"]"] {
+            assert!(format!("{:#}", tags(bad).unwrap_err()).contains("[node_tags]"), "{bad}");
+        }
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::ec2::keys as ec2_keys;
 use crate::ec2::placement_groups as ec2_placement;
 use crate::ids;
 use crate::lifecycle::{Due, Observed};
+use crate::placement::Wanted;
 use crate::store::{Address, Image, Instance, KeyPair, PlacementGroup, Reason, Report, Reservation, Resized};
 use crate::types::{SIZES, Size};
 
@@ -87,17 +88,31 @@ pub fn describe_resources() -> cc::DescribeResources {
     }
 }
 
-/// The question where instances of that size would be placed.
-pub fn plan_instances(size: Size, count: u32, group: Option<&PlacementGroup>) -> ironbark::PlanInstances {
+/// The question where the least that is wanted would be placed.
+pub fn plan_instances(wanted: &Wanted) -> ironbark::PlanInstances {
+    let (size, group) = (wanted.size, wanted.group.as_ref());
     ironbark::PlanInstances {
         group_id: group.map(|group| group.id.clone()),
         strategy: group.map(|group| group.strategy.name().to_string()),
         memory: int(size.memory_mb),
         disk: int(size.disk_gb),
         cores: int(size.cores),
-        count: int(count),
+        count: int(wanted.least),
+        architecture: wanted.architecture.clone(),
+        tags: wanted.tags.clone(),
+        image_id: wanted.image_id.clone(),
         ..ironbark::PlanInstances::default()
     }
+}
+
+/// Says what the nodes of instances must be.
+pub fn restrict_placement(
+    architecture: &str,
+    tags: Vec<String>,
+    instance_ids: Vec<String>,
+) -> ironbark::RestrictPlacement {
+    let architecture = Some(architecture.to_string());
+    ironbark::RestrictPlacement { architecture, tags, instance_ids, ..ironbark::RestrictPlacement::default() }
 }
 
 /// Says which instances are in a placement group.
@@ -129,6 +144,7 @@ pub fn decision(zone: &str, placement: &ironbark::Placement, nodes_shown: bool) 
         filter: node.filter.clone(),
         reason: node.reason.clone(),
         weights: node.weights.iter().map(|weight| (weight.name.clone(), weight.value)).collect(),
+        assumed: node.assumed.clone(),
     };
     Decision {
         zone: zone.to_string(),
@@ -208,6 +224,9 @@ pub fn description(response: &DescribeClusterResponse) -> Description {
         disk_gb: (node.disk_available, node.disk_max),
         hypervisor: node.hypervisor.clone(),
         operations: node.operations.clone(),
+        architecture: node.architecture.clone(),
+        tags: node.tags.clone(),
+        draining: node.draining.clone(),
         instance_ids: on(node),
     };
     Description {

@@ -195,7 +195,7 @@ async fn launch(
     };
     let (taken, left): (Vec<&Instance>, Vec<&Instance>) = asked.iter().partition(accepted);
     let outcome = format!("cluster {cluster} took {} of {}", taken.len(), asked.len());
-    let text = format!("{outcome} instances of this request; {}", placement::hint(&reservation.request_id));
+    let text = format!("{outcome} that this request asked for; {}", placement::hint(&reservation.request_id));
     let reason = Reason::new("Server.InsufficientInstanceCapacity", text);
     let taken = taken.into_iter().map(|instance| instance.id.clone()).collect();
     let declined = left.into_iter().map(|instance| (instance.id.clone(), reason.clone())).collect();
@@ -203,7 +203,7 @@ async fn launch(
     Ok(outcome)
 }
 
-/// Says which placement group the instances are in, if they are in one, then orders them.
+/// Says which placement group the instances are in, if they are in one, and what their nodes must be, then orders them.
 async fn order(
     cloud: &Cloud,
     ctx: &Context,
@@ -214,6 +214,13 @@ async fn order(
     if let Some(group) = &reservation.placement_group {
         let ids = waiting.iter().map(|instance| instance.id.clone()).collect();
         tell(&cloud.clusters, ctx, cluster, convert::join_placement_group(group, ids), &group.id).await?;
+    }
+    let (architecture, tags) = (&reservation.architecture, cloud.node_tags(&reservation.type_name));
+    let known = cloud.clusters.known(cluster).unwrap_or_default();
+    if !tags.is_empty() || placement::is_to_be_told(&known, architecture) {
+        let ids = waiting.iter().map(|instance| instance.id.clone()).collect();
+        let restrict = convert::restrict_placement(architecture, tags, ids);
+        tell(&cloud.clusters, ctx, cluster, restrict, &reservation.id).await?;
     }
     tell(&cloud.clusters, ctx, cluster, convert::run_instances(reservation, waiting), &reservation.id).await
 }

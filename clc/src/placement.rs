@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinSet;
 
 use crate::cloud::Cloud;
-use crate::clusters::{Known, Room, tell};
+use crate::clusters::{Known, Node, Room, tell};
 use crate::convert;
 use crate::store::{PlacementGroup, ZoneVerdict};
 use crate::types::Size;
@@ -34,6 +34,13 @@ pub struct Wanted {
     pub declined: Vec<String>,
     /// Its placement group.
     pub group: Option<PlacementGroup>,
+    /// Its image's id, and on what that runs; a plan may be made without.
+    pub image_id: Option<String>,
+    pub architecture: Option<String>,
+    /// The tags that its node must have.
+    pub tags: Vec<String>,
+    /// Nothing is to be launched: what clusters said before is not enough, they are asked.
+    pub rehearsed: bool,
 }
 
 /// A zone for a launch, or none.
@@ -56,6 +63,46 @@ pub enum Prospect {
     Unknown(String),
     /// It has room for so many, but at least for the least.
     Room(u32),
+}
+
+impl Wanted {
+    /// So many of that size, and nothing more of them.
+    pub fn of(size: Size, least: u32) -> Self {
+        Self {
+            size,
+            least,
+            zone: None,
+            declined: Vec::new(),
+            group: None,
+            image_id: None,
+            architecture: None,
+            tags: Vec::new(),
+            rehearsed: false,
+        }
+    }
+
+    /// What its cluster would have to know and does not, to follow the zone's name.
+    pub fn unknown_to(&self, known: &Known) -> Option<&'static str> {
+        if self.group.is_some() && !known.knows("JoinPlacementGroup") {
+            return Some("has a cluster that knows no placement groups");
+        }
+        let tags = !self.tags.is_empty() && !known.knows("RestrictPlacement");
+        tags.then_some("has a cluster that knows no tags of nodes")
+    }
+
+    /// True if the room that a cluster tells of may be room for others: it counts memory, disk and cores.
+    fn is_special(&self, known: &Known) -> bool {
+        let other = |node: &Node| node.architecture.is_some() && node.architecture != self.architecture;
+        let architecture = self.architecture.is_some() && known.nodes().iter().any(other);
+        self.group.is_some() || !self.tags.is_empty() || architecture
+    }
+}
+
+/// Whether a cluster must be told on what an image runs, before it places instances of it: not if all its nodes run
+/// just that.
+pub fn is_to_be_told(known: &Known, architecture: &str) -> bool {
+    let other = |node: &Node| node.architecture.as_deref() != Some(architecture);
+    known.knows("RestrictPlacement") && known.nodes().iter().any(other)
 }
 
 impl Prospect {
@@ -88,13 +135,7 @@ pub async fn choose(cloud: &Arc<Cloud>, ctx: &Context, wanted: &Wanted) -> Choic
     let known: Vec<(String, Known)> = known.filter(|(name, _)| fits(name)).collect();
     let look = |(name, known): &(String, Known)| (name.clone(), prospect(known, wanted, now));
     let mut prospects: Vec<(String, Prospect)> = known.iter().map(look).collect();
-    // What a placement group leaves room for is in no number: its clusters are always asked.
-    let asked = match (&wanted.group, prospects.iter().any(|(_, prospect)| matches!(prospect, Prospect::Room(_)))) {
-        (None, true) => Vec::new(),
-        (None, false) => full(&known, &prospects),
-        (Some(_), _) => able(&known),
-    };
-    for (name, answer) in plans(cloud, ctx, asked, wanted, true).await {
+    for (name, answer) in plans(cloud, ctx, unsure(&known, &prospects, wanted), wanted, true).await {
         if let Some(place) = prospects.iter_mut().find(|(zone, _)| *zone == name) {
             place.1 = planned(&answer, wanted.least);
         }
@@ -102,16 +143,16 @@ pub async fn choose(cloud: &Arc<Cloud>, ctx: &Context, wanted: &Wanted) -> Choic
     decide(prospects)
 }
 
-/// Those whose last word was that they are full, and that can be asked for more than a number.
-fn full(known: &[(String, Known)], prospects: &[(String, Prospect)]) -> Vec<String> {
-    let full = known.iter().zip(prospects).filter(|(_, (_, prospect))| matches!(prospect, Prospect::Full(_)));
-    let able = full.filter(|((_, known), _)| known.knows("PlanInstances"));
-    able.map(|((name, _), _)| name.clone()).collect()
-}
-
-/// Those that know placement groups.
-fn able(known: &[(String, Known)]) -> Vec<String> {
-    known.iter().filter(|(_, known)| known.knows("JoinPlacementGroup")).map(|(name, _)| name.clone()).collect()
+/// Those that are to be asked for more than a number, and can be: where the number says too little, and those whose
+/// last word was that they are full, if no other is known to have room.
+fn unsure(known: &[(String, Known)], prospects: &[(String, Prospect)], wanted: &Wanted) -> Vec<String> {
+    let told = || known.iter().map(|(_, known)| known).zip(prospects);
+    let says_little = |known: &Known| wanted.rehearsed || wanted.is_special(known);
+    let room = told().any(|(known, (_, prospect))| matches!(prospect, Prospect::Room(_)) && !says_little(known));
+    let full = |prospect: &Prospect| !room && matches!(prospect, Prospect::Full(_));
+    let able = |known: &Known| known.knows("PlanInstances") && wanted.unknown_to(known).is_none();
+    let unsure = told().filter(|(known, (_, prospect))| able(known) && (says_little(known) || full(prospect)));
+    unsure.map(|(_, (name, _))| name.clone()).collect()
 }
 
 /// Asks clusters where they would place the least that is wanted.
@@ -125,8 +166,7 @@ pub async fn plans(
     let mut asked = JoinSet::new();
     for zone in zones {
         let (cloud, ctx) = (cloud.clone(), ctx.within(BUDGET));
-        let plan = convert::plan_instances(wanted.size, wanted.least, wanted.group.as_ref());
-        let (request, name) = (PlanInstances { keep, ..plan }, wanted.size.name);
+        let (request, name) = (PlanInstances { keep, ..convert::plan_instances(wanted) }, wanted.size.name);
         asked.spawn(async move {
             let answer = tell(&cloud.clusters, &ctx, &zone, request, name).await;
             (zone, answer)
@@ -179,8 +219,8 @@ pub fn planned(answer: &Result<PlanInstancesResponse, CallError>, least: u32) ->
 }
 
 fn prospect(known: &Known, wanted: &Wanted, now: Timestamp) -> Prospect {
-    if wanted.group.is_some() && known.answered.is_some() && !known.knows("JoinPlacementGroup") {
-        return Prospect::Full("has a cluster that knows no placement groups".to_string());
+    if let Some(why) = wanted.unknown_to(known).filter(|_| known.answered.is_some()) {
+        return Prospect::Full(why.to_string());
     }
     let lately = known.answered.is_some_and(|answered| now.duration_since(answered) <= BELIEVED);
     if !lately {
@@ -188,7 +228,8 @@ fn prospect(known: &Known, wanted: &Wanted, now: Timestamp) -> Prospect {
     }
     let Room { available, .. } = known.room.get(wanted.size.name).copied().unwrap_or_default();
     if available < wanted.least {
-        Prospect::Full(format!("had room for {available} when its cluster was last asked"))
+        let room = if available == 0 { "no room".to_string() } else { format!("room for {available}") };
+        Prospect::Full(format!("had {room} when its cluster was last asked"))
     } else {
         Prospect::Room(available)
     }
@@ -202,8 +243,7 @@ mod tests {
     #[test]
     fn a_zone_is_full_only_if_it_said_so_lately() {
         let now = Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1);
-        let least =
-            |least| Wanted { size: size("m1.small").unwrap(), least, zone: None, declined: Vec::new(), group: None };
+        let least = |least| Wanted::of(size("m1.small").unwrap(), least);
         let mut known = Known::default();
         assert!(matches!(prospect(&known, &least(1), now), Prospect::Unknown(_)));
         known.answered = Some(now);

@@ -77,6 +77,7 @@ pub fn actions() -> Actions<Cloud> {
         .on(admin::describe_clusters)
         .on(admin::register_node)
         .on(admin::deregister_node)
+        .on(admin::modify_node)
         .on(admin::describe_nodes)
         .on(accounts::create_account)
         .on(accounts::delete_account)

@@ -11,13 +11,14 @@ use ironbark_clc::ec2::instances::{InstanceState, TerminateInstances};
 use ironbark_clc::ec2::run::RunInstances;
 use ironbark_clc::error::{Code, Ec2Error};
 use ironbark_clc::refresh;
-use ironbark_clc::store::{Cluster, Move, Scope, ZoneChoice};
+use ironbark_clc::store::{Cluster, Move, Quantity, Scope, Setting, ZoneChoice};
 use ironbark_wsdl::RequestId;
 use ironbark_wsdl::ironbark::{
     DescribePlacementsResponse, Placement, PlacementCount, PlacementNode, PlanInstancesResponse,
 };
-use support::{Cc, Lab, Trouble, Wire, ZONE, caller, open_zones};
+use support::{Cc, IMAGE, Lab, Trouble, Wire, ZONE, caller, open_zones};
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 const OTHER: &str = "cluster2";
@@ -32,7 +33,7 @@ fn placement() -> Placement {
     let node = PlacementNode {
         name: "n1".into(),
         filter: Some("memory".into()),
-        reason: Some("has free only 64 of 128 MB of memory".into()),
+        reason: Some("has only 64 MB of memory free; the instance needs 128".into()),
         ..Default::default()
     };
     Placement {
@@ -130,8 +131,8 @@ async fn a_refusal_says_why_in_words_and_is_explained_to_those_who_may_know() {
     assert_eq!(
         error.message,
         format!(
-            "No zone has room for 1 instances of type m1.small now (zone cluster1: 1 node has too little memory); ask \
-             for fewer or smaller ones, or try again later. `euca schedule explain req-{id}` tells more"
+            "No zone has room for an instance of type m1.small now (zone cluster1: 1 node has too little memory). Ask for \
+             a smaller one, or try again later. `euca schedule explain req-{id}` tells more"
         )
     );
     let hers = told(&lab, "eve", &id).await.unwrap();
@@ -140,7 +141,7 @@ async fn a_refusal_says_why_in_words_and_is_explained_to_those_who_may_know() {
     assert_eq!((decision.nodes.as_ref(), decision.reasons[0].words.as_str()), (None, "has too little memory"));
     let all = told(&lab, "admin", &id).await.unwrap();
     let node = &all.decisions[0].nodes.as_ref().unwrap()[0];
-    assert_eq!(node.reason.as_deref(), Some("has free only 64 of 128 MB of memory"));
+    assert_eq!(node.reason.as_deref(), Some("has only 64 MB of memory free; the instance needs 128"));
 
     let (of_admin, _) = run(&lab, "admin", Lab::run(1)).await;
     assert_eq!(told(&lab, "eve", &of_admin).await.unwrap_err().code, Code::NoSuchEntity, "it is another's");
@@ -237,6 +238,8 @@ async fn a_plan_shows_every_zone_and_starts_nothing() {
             instance_type: "m1.small".into(),
             count: 3,
             availability_zone: zone.map(str::to_string),
+            image_id: Some(IMAGE.into()),
+            placement_group: None,
         };
         describe_placement_plan(lab.cloud.clone(), lab.ctx(), caller(account), request)
     };
@@ -245,7 +248,99 @@ async fn a_plan_shows_every_zone_and_starts_nothing() {
     assert_eq!(zones(&both), [short, "1 cluster2 has room for 9"]);
     assert!(both.decisions.iter().all(|decision| decision.nodes.is_none()));
     assert_eq!(zones(&ask("admin", Some(ZONE)).await.unwrap()), [short]);
+    let planned = lab.cc.planned.lock().unwrap().clone().unwrap();
+    assert_eq!((planned.image_id.as_deref(), planned.architecture.as_deref()), (Some(IMAGE), Some("x86_64")));
     assert_eq!(ask("admin", Some("nowhere")).await.unwrap_err().code, Code::InvalidParameterValue);
     lab.pass().await;
     assert!(lab.cc.ids().is_empty() && other.ids().is_empty());
+}
+
+/// The operations that its cluster was asked for a launch, in order.
+fn told_of_a_launch(lab: &Lab) -> Vec<&'static str> {
+    let tried = lab.wire.tried.lock().unwrap();
+    tried.iter().copied().filter(|name| ["RestrictPlacement", "RunInstances"].contains(name)).collect()
+}
+
+/// Types with tags in the configuration: here `c1.xlarge`, which asks for `ssd`.
+#[tokio::test]
+async fn a_type_that_asks_for_tags_goes_to_nodes_that_have_them() {
+    let lab = Lab::new().await;
+    let large = || RunInstances { instance_type: "c1.xlarge".into(), ..Lab::run(1) };
+    *lab.cc.plan.lock().unwrap() = plan(1, false);
+    lab.poll().await;
+    let refused = lab.run_instances(large()).await.unwrap_err();
+    assert!(refused.message.contains("zone cluster1: has a cluster that knows no tags of nodes"), "{refused}");
+
+    *lab.cc.needs.lock().unwrap() = Some(BTreeMap::new());
+    lab.poll().await;
+    let ids = lab.run_instances(large()).await.unwrap();
+    lab.pass().await;
+    let needs = lab.cc.needs.lock().unwrap().clone().unwrap();
+    assert_eq!(needs, BTreeMap::from([(ids[0].clone(), (Some("x86_64".into()), vec!["ssd".into()]))]));
+    assert_eq!(told_of_a_launch(&lab), ["RestrictPlacement", "RunInstances"]);
+    assert_eq!(lab.cc.planned.lock().unwrap().clone().unwrap().tags, ["ssd"], "its cluster's number says too little");
+}
+
+#[tokio::test]
+async fn a_cluster_hears_on_what_an_image_runs_if_not_all_its_nodes_run_just_that() {
+    let lab = Lab::new().await;
+    *lab.cc.needs.lock().unwrap() = Some(BTreeMap::new());
+    *lab.cc.plan.lock().unwrap() = plan(1, false);
+    *lab.cc.architecture.lock().unwrap() = Some("x86_64".into());
+    lab.poll().await;
+    lab.run_instances(Lab::run(1)).await.unwrap();
+    lab.pass().await;
+    assert_eq!(told_of_a_launch(&lab), ["RunInstances"]);
+    assert_eq!(*lab.cc.planned.lock().unwrap(), None);
+
+    *lab.cc.architecture.lock().unwrap() = Some("arm64".into());
+    lab.poll().await;
+    let ids = lab.run_instances(Lab::run(1)).await.unwrap();
+    lab.pass().await;
+    assert_eq!(told_of_a_launch(&lab), ["RunInstances", "RestrictPlacement", "RunInstances"]);
+    let needs = lab.cc.needs.lock().unwrap().clone().unwrap();
+    assert_eq!(needs[&ids[0]], (Some("x86_64".into()), Vec::new()));
+    let planned = lab.cc.planned.lock().unwrap().clone().unwrap();
+    assert_eq!((planned.architecture.as_deref(), planned.image_id.as_deref()), (Some("x86_64"), Some(IMAGE)));
+}
+
+/// The answer to a rehearsal comes from the same question as a plan, and nothing of it is left but its reasons.
+#[tokio::test]
+async fn a_dry_run_tells_whether_there_is_room_and_starts_nothing() {
+    let lab = Lab::new().await;
+    let dry = || RunInstances { dry_run: true, client_token: Some("t".into()), ..Lab::run(1) };
+    *lab.cc.plan.lock().unwrap() = plan(1, false);
+    *lab.cc.story.lock().unwrap() = story(false);
+    lab.poll().await;
+    let (id, answer) = run(&lab, "eve", dry()).await;
+    let error = answer.unwrap_err();
+    assert_eq!(error.code, Code::DryRunOperation);
+    assert_eq!(
+        error.message,
+        format!(
+            "Request would have succeeded, but DryRun flag is set: zone cluster1 has room for 1. `euca schedule explain \
+             req-{id}` tells more"
+        )
+    );
+    assert_eq!(zones(&told(&lab, "eve", &id).await.unwrap()), ["1 cluster1 has room for 1"]);
+
+    // Its last number says that there is room; a rehearsal looks again.
+    *lab.cc.plan.lock().unwrap() = plan(0, false);
+    let error = run(&lab, "eve", dry()).await.1.unwrap_err();
+    assert_eq!(error.code, Code::InsufficientInstanceCapacity);
+    assert!(error.message.contains("1 node has too little memory"), "{error}");
+    let unknown = RunInstances { image_id: "emi-FFFFFFFF".into(), ..dry() };
+    assert_eq!(run(&lab, "eve", unknown).await.1.unwrap_err().code, Code::InvalidImageIdNotFound);
+
+    // Too much for the account; and the token was not used up.
+    *lab.cc.plan.lock().unwrap() = plan(1, false);
+    let quota = |most| (Quantity::Instances, Setting::Most(most));
+    lab.cloud.store.set_quotas(None, vec![quota(0)]).await.unwrap();
+    assert_eq!(run(&lab, "eve", dry()).await.1.unwrap_err().code, Code::InstanceLimitExceeded);
+    lab.cloud.store.set_quotas(None, vec![quota(9)]).await.unwrap();
+    lab.pass().await;
+    assert!(lab.cc.ids().is_empty());
+    let ids = run(&lab, "eve", RunInstances { dry_run: false, ..dry() }).await.1.unwrap();
+    assert_eq!(run(&lab, "eve", dry()).await.1.unwrap_err().code, Code::DryRunOperation);
+    assert_eq!(ids.len(), 1);
 }

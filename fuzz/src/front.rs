@@ -2,6 +2,7 @@
 //! answered, by well-formed XML, and never by "try again". Each input meets a cloud of its own, so that
 //! a finding does not depend on those before it.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -176,6 +177,7 @@ impl Stand {
             addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).expect("addresses"),
             poll: Duration::from_secs(2),
             on_failure: OnFailure::default(),
+            node_tags: BTreeMap::new(),
         };
         let connect: Connect = Arc::new(|_| Err("there is no network here".into()));
         let cloud = Cloud::open(store, settings, clock(), connect).await.expect("a cloud");

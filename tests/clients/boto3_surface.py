@@ -403,10 +403,15 @@ def dry_runs_do_nothing():
         else:
             raise AssertionError("a dry run was carried out")
     before = len(ids_of())
+    message = run_refused("DryRunOperation", DryRun=True)
+    assert "zone cluster1 has room for 1" in message, message
     try:
-        run(DryRun=True)
+        run(DryRun=True, MinCount=500, MaxCount=500)
     except ClientError as error:
-        assert error.response["Error"]["Code"] == "DryRunOperation", error
+        assert error.response["Error"]["Code"] == "InsufficientInstanceCapacity", error
+        assert "1 node has too" in error.response["Error"]["Message"], error
+    else:
+        raise AssertionError("500 instances were started")
     assert len(ids_of()) == before and one(A)["State"]["Name"] == "running"
     run_refused("MissingParameter", ImageId="", DryRun=True)
 

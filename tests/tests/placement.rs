@@ -38,6 +38,30 @@ fn placements_and_refusals_are_explained() {
     let refused = cloud.try_euca(&["schedule", "plan", "-t", "m9.none"]).unwrap_err();
     assert!(refused.contains("InvalidParameterValue") && refused.contains("m1.small"), "{refused}");
 
+    // An image for other processors, and a node that is being looked after.
+    let root = format!("file://{}", files.path().join("root.img").display());
+    let foreign = cloud.json(&["register", "-n", "foreign", "--architecture", "arm64", &root]);
+    let foreign = foreign["imageId"].as_str().expect("an image");
+    let plan = cloud.euca(&["schedule", "plan", "-i", foreign]);
+    assert!(plan.contains("n1    runs x86_64, and the image is for arm64"), "{plan}");
+    let refused = wait_for("the cloud to know what its nodes run", Duration::from_secs(60), || {
+        cloud.try_euca(&["run-instances", foreign]).err()
+    });
+    assert!(refused.contains("1 node has another architecture than the image"), "{refused}");
+    cloud.euca(&["admin", "drain-node", "cluster1", "n1", "--reason", "new disk"]);
+    let refused = wait_for("nothing new to be placed", Duration::from_secs(60), || {
+        cloud.try_euca(&["run-instances", &image]).err()
+    });
+    assert!(refused.contains("1 node is draining"), "{refused}");
+    let nodes = wait_for("the node to be shown as draining", Duration::from_secs(60), || {
+        let nodes = cloud.euca(&["admin", "describe-nodes"]);
+        nodes.contains("up, draining").then_some(nodes)
+    });
+    assert!(nodes.contains(": new disk"), "{nodes}");
+    cloud.euca(&["admin", "undrain-node", "cluster1", "n1"]);
+    let refused = cloud.try_euca(&["admin", "drain-node", "cluster1", "n9"]).unwrap_err();
+    assert!(refused.contains("NoSuchEntity") && refused.contains("n9"), "{refused}");
+
     // A launch that found its place.
     let run = cloud.json(&["run-instances", &image]);
     let id = run["instancesSet"][0]["instanceId"].as_str().expect("an instance").to_string();
@@ -51,7 +75,7 @@ fn placements_and_refusals_are_explained() {
     let refused = cloud.try_euca(&["run-instances", &image, "-n", "500"]).unwrap_err();
     assert!(refused.contains("InsufficientInstanceCapacity") && refused.contains("1 node has too"), "{refused}");
     let explained = cloud.euca(&["schedule", "explain", &advised(&refused)]);
-    assert!(explained.contains("has free only ") && explained.contains("n1"), "{explained}");
+    assert!(explained.contains("has only ") && explained.contains("n1"), "{explained}");
 
     // Another account sees its own launches, in counts.
     cloud.euca(&["admin", "create-account", "alice"]);

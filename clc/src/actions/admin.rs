@@ -12,8 +12,8 @@ use crate::cloud::Cloud;
 use crate::clusters::{Node, tell};
 use crate::ec2::Done;
 use crate::ec2::admin::{
-    ClusterRow, DeregisterCluster, DeregisterNode, DescribeClusters, DescribeNodes, Listing, NodeRow, RegisterCluster,
-    RegisterNode,
+    ClusterRow, DeregisterCluster, DeregisterNode, DescribeClusters, DescribeNodes, Listing, ModifyNode, NodeRow,
+    RegisterCluster, RegisterNode,
 };
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
@@ -150,6 +150,20 @@ pub async fn deregister_node(
     Ok(Done)
 }
 
+/// Lets a node get no new instances, or get them again.
+///
+/// # Errors
+/// `NoSuchEntity` (cluster, or what the cluster says), `Unavailable`.
+pub async fn modify_node(cloud: Arc<Cloud>, ctx: Context, _: Caller, request: ModifyNode) -> Result<Done, Ec2Error> {
+    check_cluster(&cloud, &request.cluster)?;
+    let ModifyNode { cluster, name, draining, reason } = request;
+    let detail = name.clone();
+    let message = ironbark::ModifyNode { name, draining, reason, ..ironbark::ModifyNode::default() };
+    let answer = tell(&cloud.clusters, &ctx, &cluster, message, &detail).await;
+    answer.map_err(|error| declined(&cluster, Code::NoSuchEntity, error))?;
+    Ok(Done)
+}
+
 /// The nodes, as their clusters last told.
 ///
 /// # Errors
@@ -188,6 +202,9 @@ fn node_row(cluster: &str, failure: Option<&str>, node: Node) -> NodeRow {
         memory_mb: free_and_all(node.memory_mb),
         disk_gb: free_and_all(node.disk_gb),
         hypervisor: node.hypervisor,
+        architecture: node.architecture,
+        tags: node.tags,
+        draining: node.draining,
         instance_ids: node.instance_ids,
     }
 }

@@ -7,11 +7,12 @@ use std::time::Duration;
 use ironbark_wsdl::{CallError, Context, ironbark};
 use tokio::task::JoinSet;
 
-use super::run::{find_size, no_zone};
+use super::run::{find_image, find_size, no_zone, of_group, placement_group};
 use crate::cloud::Cloud;
 use crate::clusters::tell;
 use crate::convert;
 use crate::ec2::admin::{Decision, DescribePlacementPlan, DescribePlacements, Placements, ZoneLine};
+use crate::ec2::images::ImageType;
 use crate::error::{Code, Ec2Error};
 use crate::front::Caller;
 use crate::placement::{self, Prospect, Wanted};
@@ -66,29 +67,32 @@ pub async fn describe_placements(
 /// What RunInstances would decide now.
 ///
 /// # Errors
-/// `InvalidParameterValue` for a type or zone that there is not.
+/// EC2's for a type, zone, image or placement group that there is not.
 pub async fn describe_placement_plan(
     cloud: Arc<Cloud>,
     ctx: Context,
     caller: Caller,
     request: DescribePlacementPlan,
 ) -> Result<Placements, Ec2Error> {
-    let size = find_size(&request.instance_type)?;
-    let asked = |name: &String| request.availability_zone.as_ref().is_none_or(|zone| zone == name);
-    let known = cloud.clusters.all_known().into_iter().map(|(cluster, known)| (cluster.name, known));
-    let (able, unable): (Vec<_>, Vec<_>) =
-        known.filter(|(name, _)| asked(name)).partition(|(_, known)| known.knows("PlanInstances"));
-    if let Some(zone) = request.availability_zone.as_ref().filter(|_| able.is_empty() && unable.is_empty()) {
+    if let Some(zone) = request.availability_zone.as_ref().filter(|zone| cloud.clusters.known(zone).is_none()) {
         return Err(no_zone(zone));
     }
-    let able = able.into_iter().map(|(name, _)| name).collect();
-    let (zone, declined) = (request.availability_zone, Vec::new());
-    let wanted = Wanted { size, least: request.count, zone, declined, group: None };
+    let wanted = wanted(&cloud, &caller, request).await?;
+    let mut able = Vec::new();
+    let mut prospects = Vec::new();
+    for (cluster, known) in cloud.clusters.all_known() {
+        if wanted.zone.as_ref().is_some_and(|zone| *zone != cluster.name) {
+            continue;
+        }
+        let unplanned = (!known.knows("PlanInstances")).then_some("has a cluster that makes no plans");
+        match (unplanned, wanted.unknown_to(&known)) {
+            (Some(why), _) => prospects.push((cluster.name, Prospect::Unknown(why.to_string()))),
+            (None, Some(why)) => prospects.push((cluster.name, Prospect::Full(why.to_string()))),
+            (None, None) => able.push(cluster.name),
+        }
+    }
     let plans = placement::plans(&cloud, &ctx, able, &wanted, false).await;
-    let mut prospects: Vec<(String, Prospect)> =
-        plans.iter().map(|(zone, plan)| (zone.clone(), placement::planned(plan, request.count))).collect();
-    let cannot = |(name, _)| (name, Prospect::Unknown("has a cluster that makes no plans".to_string()));
-    prospects.extend(unable.into_iter().map(cannot));
+    prospects.extend(plans.iter().map(|(zone, plan)| (zone.clone(), placement::planned(plan, wanted.least))));
     let choice = placement::decide(prospects);
     let mut decisions = Vec::new();
     for (zone, plan) in &plans {
@@ -96,6 +100,24 @@ pub async fn describe_placement_plan(
         decisions.extend(self::decisions(zone, &plan, &caller));
     }
     Ok(Placements { zones: choice.verdicts.into_iter().map(|verdict| line(1, verdict, None)).collect(), decisions })
+}
+
+/// What a plan is asked for, every part of it found as RunInstances finds it.
+async fn wanted(cloud: &Cloud, caller: &Caller, request: DescribePlacementPlan) -> Result<Wanted, Ec2Error> {
+    let size = find_size(&request.instance_type)?;
+    let image = match &request.image_id {
+        Some(id) => Some(find_image(&cloud.store.images().await?, caller, id, ImageType::Machine)?),
+        None => None,
+    };
+    let group = placement_group(cloud, caller, request.placement_group.as_ref()).await?;
+    Ok(Wanted {
+        zone: of_group(cloud, request.availability_zone, group.as_ref()).await?,
+        group,
+        image_id: image.as_ref().map(|image| image.id.clone()),
+        architecture: image.map(|image| image.architecture),
+        tags: cloud.node_tags(size.name),
+        ..Wanted::of(size, request.count)
+    })
 }
 
 async fn part(

@@ -1,5 +1,5 @@
 //! RunInstances: check everything, choose the zone, write reservation and instances down at once,
-//! answer *pending*. `launch` sends them.
+//! answer *pending*. `launch` sends them. With DryRun it ends before anything is written down but why.
 
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -21,6 +21,7 @@ use crate::ids;
 use crate::placement::{self, Wanted};
 use crate::store::{
     Attributes, Idempotency, Image, Launch, PlacementGroup, Reservation, Reserved, ZoneChoice, ZoneVerdict,
+    of_instances,
 };
 use crate::types::{Size, size};
 
@@ -31,13 +32,16 @@ const ID_TRIES: usize = 5;
 ///
 /// # Errors
 /// EC2's for what is named and not there; `InsufficientInstanceCapacity` if certainly no zone has
-/// room for the least that is asked for.
+/// room for the least that is asked for; `DryRunOperation` of a rehearsal that came to its end.
 pub async fn run_instances(
     cloud: Arc<Cloud>,
     ctx: Context,
     caller: Caller,
     request: RunInstances,
 ) -> Result<RunInstancesResponse, Ec2Error> {
+    if request.dry_run {
+        return rehearse(&cloud, &ctx, &caller, &request).await;
+    }
     let digest = fingerprint(&request);
     // Before the checks: what the first request named may be gone when it is repeated.
     if let Some(token) = request.client_token.clone()
@@ -63,6 +67,29 @@ pub async fn run_instances(
         }
     }
     Err(Ec2Error::internal("every id that was made is taken"))
+}
+
+/// Everything up to the launch. That it would be one is an error, too: EC2's way of saying so.
+async fn rehearse(
+    cloud: &Arc<Cloud>,
+    ctx: &Context,
+    caller: &Caller,
+    request: &RunInstances,
+) -> Result<RunInstancesResponse, Ec2Error> {
+    let order = Order::check(cloud, ctx, caller, request).await?;
+    let asked = of_instances(order.count, order.size.cores, order.size.memory_mb);
+    if let Some(excess) = cloud.store.excess(caller.account.clone(), asked).await? {
+        return Err(too_much(&excess));
+    }
+    let Chosen { zone, named, verdicts } = order.choice;
+    let chosen = verdicts.iter().find(|verdict| verdict.chosen).map(|verdict| verdict.sentence.clone());
+    keep_choice(cloud, ctx, caller, named, verdicts).await?;
+    let text = format!(
+        "Request would have succeeded, but DryRun flag is set: zone {zone} {}. {}",
+        chosen.unwrap_or_default(),
+        placement::hint(ctx.request.as_str())
+    );
+    Err(Ec2Error::new(Code::DryRunOperation, text))
 }
 
 /// The answer is the reservation as it now is, whether this request made it or one before.
@@ -133,8 +160,17 @@ impl Order {
                 key.ok_or_else(|| Ec2Error::no_key_pair(name))?.public_key
             }
         };
-        let placement_group = placement_group(cloud, caller, request).await?;
-        let choice = choose_zone(cloud, ctx, caller, request, size, placement_group.clone()).await?;
+        let placement_group = placement_group(cloud, caller, request.placement_group.as_ref()).await?;
+        let wanted = Wanted {
+            zone: request.availability_zone.clone(),
+            group: placement_group.clone(),
+            image_id: Some(image.id.clone()),
+            architecture: Some(image.architecture.clone()),
+            tags: cloud.node_tags(size.name),
+            rehearsed: request.dry_run,
+            ..Wanted::of(size, request.min_count)
+        };
+        let choice = choose_zone(cloud, ctx, caller, wanted).await?;
         let count = request.max_count;
         Ok(Self { size, image, kernel, ramdisk, groups, public_key, placement_group, choice, count })
     }
@@ -182,7 +218,7 @@ impl Order {
     }
 }
 
-fn find_image(images: &[Image], caller: &Caller, id: &str, kind: ImageType) -> Result<Image, Ec2Error> {
+pub(super) fn find_image(images: &[Image], caller: &Caller, id: &str, kind: ImageType) -> Result<Image, Ec2Error> {
     let canonical = ids::canonical(id);
     let found = images.iter().find(|image| image.id == canonical && image.is_visible_to(&caller.account));
     let image = found.ok_or_else(|| Ec2Error::no_image(id))?;
@@ -207,45 +243,48 @@ fn groups(all: Vec<SecurityGroup>, request: &RunInstances) -> Result<Vec<Group>,
 }
 
 /// The zone asked for, or the one with most room.
-async fn choose_zone(
-    cloud: &Arc<Cloud>,
-    ctx: &Context,
-    caller: &Caller,
-    request: &RunInstances,
-    size: Size,
-    group: Option<PlacementGroup>,
-) -> Result<Chosen, Ec2Error> {
+async fn choose_zone(cloud: &Arc<Cloud>, ctx: &Context, caller: &Caller, wanted: Wanted) -> Result<Chosen, Ec2Error> {
     let names = cloud.clusters.names();
     if names.is_empty() {
         let text = "The cloud has no zone yet: an administrator must register a cluster (euca admin register-cluster)";
         return Err(Ec2Error::new(Code::Unsupported, text));
     }
-    let named = request.availability_zone.clone();
-    if let Some(zone) = named.as_ref().filter(|zone| !names.contains(zone)) {
+    if let Some(zone) = wanted.zone.as_ref().filter(|zone| !names.contains(zone)) {
         return Err(no_zone(zone));
     }
-    let named = of_group(cloud, named, group.as_ref()).await?;
-    let wanted = Wanted { size, least: request.min_count, zone: named.clone(), declined: Vec::new(), group };
+    let zone = of_group(cloud, wanted.zone.clone(), wanted.group.as_ref()).await?;
+    let (named, wanted) = (zone.is_some(), Wanted { zone, ..wanted });
     let choice = placement::choose(cloud, ctx, &wanted).await;
     if let Some(zone) = choice.zone {
-        return Ok(Chosen { zone, named: named.is_some(), verdicts: choice.verdicts });
+        return Ok(Chosen { zone, named, verdicts: choice.verdicts });
     }
     let error = no_room(ctx, &wanted, &choice.verdicts);
+    keep_choice(cloud, ctx, caller, named, choice.verdicts).await?;
+    Err(error)
+}
+
+/// Keeps the choice of a zone that nothing is launched in, for whoever asks why.
+async fn keep_choice(
+    cloud: &Cloud,
+    ctx: &Context,
+    caller: &Caller,
+    named: bool,
+    verdicts: Vec<ZoneVerdict>,
+) -> Result<(), Ec2Error> {
     let choice = ZoneChoice {
         request_id: ctx.request.to_string(),
         owner: caller.account.clone(),
         attempt: 1,
-        named: named.is_some(),
+        named,
         at: cloud.now(),
         declined: None,
-        verdicts: choice.verdicts,
+        verdicts,
     };
-    cloud.store.keep_zone_choice(choice).await?;
-    Err(error)
+    Ok(cloud.store.keep_zone_choice(choice).await?)
 }
 
 /// The zone that was named, or the one in which the instances of a group are that are to be near each other.
-async fn of_group(
+pub(super) async fn of_group(
     cloud: &Cloud,
     named: Option<String>,
     group: Option<&PlacementGroup>,
@@ -261,12 +300,12 @@ async fn of_group(
 }
 
 /// The placement group that is asked for, by name or id.
-async fn placement_group(
+pub(super) async fn placement_group(
     cloud: &Cloud,
     caller: &Caller,
-    request: &RunInstances,
+    asked: Option<&String>,
 ) -> Result<Option<PlacementGroup>, Ec2Error> {
-    let Some(asked) = &request.placement_group else { return Ok(None) };
+    let Some(asked) = asked else { return Ok(None) };
     let groups = cloud.store.placement_groups(caller.account.clone()).await?;
     let found = groups.into_iter().find(|group| group.name == *asked || group.id == *asked);
     found.map(Some).ok_or_else(|| Ec2Error::no_placement_group(asked))
@@ -278,10 +317,13 @@ fn no_room(ctx: &Context, wanted: &Wanted, verdicts: &[ZoneVerdict]) -> Ec2Error
         Some(zone) => format!("Zone {zone} has no"),
         None => "No zone has".to_string(),
     };
+    let (count, less) = match wanted.least {
+        1 => ("an instance".to_string(), "a smaller one"),
+        least => (format!("{least} instances"), "fewer or smaller ones"),
+    };
     let why = verdicts.iter().map(|verdict| format!("zone {}: {}", verdict.zone, verdict.sentence));
     let text = format!(
-        "{which} room for {} instances of type {} now ({}); ask for fewer or smaller ones, or try again later. {}",
-        wanted.least,
+        "{which} room for {count} of type {} now ({}). Ask for {less}, or try again later. {}",
         wanted.size.name,
         why.collect::<Vec<_>>().join("; "),
         placement::hint(ctx.request.as_str()),
@@ -325,6 +367,7 @@ fn fingerprint(request: &RunInstances) -> String {
         shutdown_behavior,
         monitored,
         tags,
+        dry_run: _,
     } = request;
     let mut text = format!("{image_id:?} {min_count} {max_count} {key_name:?} {security_groups:?}");
     let tags: Vec<(&str, &str)> = tags.iter().map(|tag| (tag.key.as_str(), tag.value.as_str())).collect();

@@ -50,10 +50,13 @@ pub struct RunInstances {
     pub monitored: bool,
     /// Tags for the instances.
     pub tags: Vec<Tag>,
+    /// Only find out whether they would be started.
+    pub dry_run: bool,
 }
 
 impl Action for RunInstances {
     const NAME: &'static str = "RunInstances";
+    const REHEARSES: bool = true;
     type Response = RunInstancesResponse;
 
     fn parse(params: &Params) -> Result<Self, Ec2Error> {
@@ -82,6 +85,7 @@ impl Action for RunInstances {
             shutdown_behavior: ShutdownBehavior::parse(params, "InstanceInitiatedShutdownBehavior")?
                 .unwrap_or_default(),
             monitored: params.boolean("Monitoring.Enabled")?.unwrap_or(false),
+            dry_run: params.boolean("DryRun")?.unwrap_or(false),
             tags: Tag::specified_beside(params, ResourceType::Instance, &["volume", "network-interface"])?,
         })
     }

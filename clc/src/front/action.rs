@@ -26,6 +26,9 @@ pub trait Action: Sized + Send + 'static {
     const ACCESS: Access = Access::Resources;
     /// True if the SOAP contract (`wsdl/contract/ec2.wsdl`) has it.
     const SOAP: bool = true;
+    /// True if with `DryRun=true` the action itself finds out whether it would succeed; else what comes before it is
+    /// all that is looked at.
+    const REHEARSES: bool = false;
     /// What is answered.
     type Response: Reply + Send;
 
@@ -155,6 +158,7 @@ type Handler<S> = Box<
 struct Route<S> {
     access: Access,
     soap: bool,
+    rehearses: bool,
     handler: Handler<S>,
 }
 
@@ -192,7 +196,7 @@ impl<S: Send + Sync + 'static> Actions<S> {
             let answer = handler(state, ctx, caller, request);
             Ok(Box::pin(async move { answer.await.map(|response| Box::new(response) as Box<dyn Reply + Send>) }))
         });
-        let route = Route { access: R::ACCESS, soap: R::SOAP, handler: boxed };
+        let route = Route { access: R::ACCESS, soap: R::SOAP, rehearses: R::REHEARSES, handler: boxed };
         let before = self.routes.insert(R::NAME, route);
         assert!(before.is_none(), "the action {} is listed twice", R::NAME);
         self
@@ -205,7 +209,7 @@ impl<S: Send + Sync + 'static> Actions<S> {
     }
 
     /// Checks that the caller may ask for `action`, reads the request and carries it out. With
-    /// `DryRun=true` it stops before the last step, with EC2's `DryRunOperation`.
+    /// `DryRun=true` it stops before the last step, with EC2's `DryRunOperation`, unless the action rehearses.
     ///
     /// # Errors
     /// `InvalidAction`, `UnauthorizedOperation`, `DryRunOperation`, or the action's own.
@@ -229,7 +233,7 @@ impl<S: Send + Sync + 'static> Actions<S> {
         let dry = call.params.boolean("DryRun")?.unwrap_or(false);
         // Parsing comes first: EC2 reports bad parameters even of a dry run.
         let answer = (route.handler)(state, ctx, caller, &call.params)?;
-        if dry {
+        if dry && !route.rehearses {
             // The future was never polled, so the action has not begun.
             drop(answer);
             let text = "Request would have succeeded, but DryRun flag is set.";

@@ -61,8 +61,14 @@ async fn elsewhere(
         Ok(_) | Err(_) => return Ok(None),
     }
     let declined: Vec<String> = choices.iter().filter_map(ZoneChoice::zone).map(str::to_string).collect();
-    let wanted =
-        Wanted { size, least: reservation.min_count, zone: None, declined, group: reservation.placement_group.clone() };
+    let wanted = Wanted {
+        declined,
+        group: reservation.placement_group.clone(),
+        image_id: Some(reservation.image_id.clone()),
+        architecture: Some(reservation.architecture.clone()),
+        tags: cloud.node_tags(&reservation.type_name),
+        ..Wanted::of(size, reservation.min_count)
+    };
     let choice = placement::choose(cloud, ctx, &wanted).await;
     let Some(to) = choice.zone.filter(|_| choice.certain) else { return Ok(None) };
     Ok(Some(Move {

@@ -49,7 +49,7 @@ pub use instances::{Attributes, Instance, Reason, Resized};
 pub use keys::KeyPair;
 pub use placement_groups::{PlacementGroup, Undeletable};
 pub use progress::{Change, OnFailure, Refused, Report, Reported};
-pub use quotas::{Excess, Quantity, Quota, Setting};
+pub use quotas::{Excess, Quantity, Quota, Setting, of_instances};
 pub use requests::AnsweredRequest;
 pub use reservations::{Idempotency, Launch, Reservation, Reserved};
 pub use security_groups::{GroupRefused, MAX_GROUPS, MAX_RULES};

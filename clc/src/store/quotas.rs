@@ -108,6 +108,14 @@ impl Store {
         .await
     }
 
+    /// The first of what is asked for that would be too much for the account, as things are now.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the quotas cannot be read.
+    pub async fn excess(&self, account: String, asked: [(Quantity, u32); 3]) -> Result<Option<Excess>, StoreError> {
+        self.read(move |tx| excess(tx, &account, &asked)).await
+    }
+
     /// Sets quotas of an account, or, without one, those of all accounts that have not their own.
     /// What an account has beyond them it keeps.
     ///
@@ -140,6 +148,15 @@ impl Store {
         })
         .await
     }
+}
+
+/// What instances of one size take from their account.
+pub fn of_instances(count: u32, cores: u32, memory_mb: u32) -> [(Quantity, u32); 3] {
+    [
+        (Quantity::Instances, count),
+        (Quantity::Cores, count.saturating_mul(cores)),
+        (Quantity::MemoryMb, count.saturating_mul(memory_mb)),
+    ]
 }
 
 /// The first of what is asked for that would be too much for the account.

@@ -6,7 +6,7 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params};
 use super::history::{Deed, Goal, begin};
 use super::instances::{Attributes, Instance, by_id, insert_instance, instances_of};
 use super::placement_groups::{PlacementGroup, placement_group};
-use super::quotas::{Excess, Quantity, excess};
+use super::quotas::{Excess, excess, of_instances};
 use super::security_groups::{groups_of_reservation, join_groups};
 use super::tags::add_tags;
 use super::zone_choices::{ZoneChoice, ZoneVerdict, insert_choice};
@@ -187,11 +187,7 @@ impl Store {
                 return Ok(Reserved::PlacementGroupGone(group.name.clone()));
             }
             let count = u32::try_from(launch.instance_ids.len()).unwrap_or(u32::MAX);
-            let asked = [
-                (Quantity::Instances, count),
-                (Quantity::Cores, count.saturating_mul(reservation.cores)),
-                (Quantity::MemoryMb, count.saturating_mul(reservation.memory_mb)),
-            ];
+            let asked = of_instances(count, reservation.cores, reservation.memory_mb);
             if let Some(excess) = excess(tx, &reservation.owner, &asked)? {
                 return Ok(Reserved::TooMuch(excess));
             }

@@ -26,8 +26,9 @@ use ironbark_wsdl::ironbark::{
     ClusterInstance, ClusterNode, DescribeCluster, DescribeClusterResponse, DescribeInventory,
     DescribeInventoryResponse, DescribeLogs, DescribeLogsResponse, DescribePlacements, DescribePlacementsResponse,
     DescribeTrace, DescribeTraceResponse, InstanceResult, Inventory, InventoryInstance, JoinPlacementGroup,
-    JoinPlacementGroupResponse, LogLine, PlanInstances, PlanInstancesResponse, Size, Span, StartInstances,
-    StartInstancesResponse, StopInstances, StopInstancesResponse,
+    JoinPlacementGroupResponse, LogLine, PlanInstances, PlanInstancesResponse, RestrictPlacement,
+    RestrictPlacementResponse, Size, Span, StartInstances, StartInstancesResponse, StopInstances,
+    StopInstancesResponse,
 };
 use ironbark_wsdl::nc::{NetConfig, VirtualMachine};
 use ironbark_wsdl::service::BoxFuture;
@@ -69,10 +70,19 @@ pub struct Cc {
     pub epochs: Mutex<BTreeMap<String, i64>>,
     /// Those that went off, and not by their guests.
     pub failed: Mutex<BTreeSet<String>>,
+    /// What the nodes of instances must be; none: it knows no such operation.
+    pub needs: Mutex<Option<BTreeMap<String, Needs>>>,
+    /// The plan that it was last asked for.
+    pub planned: Mutex<Option<PlanInstances>>,
+    /// What its node's guests' processors are, if it tells.
+    pub architecture: Mutex<Option<String>>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
 }
+
+/// An architecture and tags.
+pub type Needs = (Option<String>, Vec<String>);
 
 type Handled<R> = Result<R, Refusal>;
 
@@ -93,6 +103,9 @@ impl Cc {
             groups: Mutex::new(None),
             epochs: Mutex::default(),
             failed: Mutex::default(),
+            needs: Mutex::new(None),
+            planned: Mutex::new(None),
+            architecture: Mutex::new(None),
             node_seen: Mutex::new(clock.now()),
             clock,
         })
@@ -264,6 +277,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
     ]);
     operations.extend(cc.plan.lock().unwrap().iter().map(|_| "PlanInstances".to_string()));
     operations.extend(cc.groups.lock().unwrap().iter().map(|_| "JoinPlacementGroup".to_string()));
+    operations.extend(cc.needs.lock().unwrap().iter().map(|_| "RestrictPlacement".to_string()));
     operations.extend(cc.story.lock().unwrap().iter().map(|_| "DescribePlacements".to_string()));
     let (reasons, boots) = (cc.reasons.lock().unwrap().clone(), cc.boots.lock().unwrap().clone());
     let reason = |id: &str, state: &str| match reasons.get(id) {
@@ -293,6 +307,7 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
             state: "up".into(),
             last_seen: Some(seen.into()),
             operations: words(&["DescribeNode", "StopInstance", "StartInstance"]),
+            architecture: cc.architecture.lock().unwrap().clone(),
             ..ClusterNode::default()
         }],
         instances: cc.instances.lock().unwrap().iter().map(instance).collect(),
@@ -350,7 +365,8 @@ async fn describe_trace(_: Arc<Cc>, _: Context, ask: DescribeTrace) -> Handled<D
     Ok(DescribeTraceResponse { spans: vec![span], ..Default::default() })
 }
 
-async fn plan_instances(cc: Arc<Cc>, _: Context, _: PlanInstances) -> Handled<PlanInstancesResponse> {
+async fn plan_instances(cc: Arc<Cc>, _: Context, ask: PlanInstances) -> Handled<PlanInstancesResponse> {
+    *cc.planned.lock().unwrap() = Some(ask);
     Ok(cc.plan.lock().unwrap().clone().unwrap())
 }
 
@@ -358,6 +374,12 @@ async fn join_placement_group(cc: Arc<Cc>, _: Context, ask: JoinPlacementGroup) 
     let mut groups = cc.groups.lock().unwrap();
     groups.as_mut().unwrap().extend(ask.instance_ids.into_iter().map(|id| (id, ask.strategy.clone())));
     Ok(JoinPlacementGroupResponse::default())
+}
+
+async fn restrict_placement(cc: Arc<Cc>, _: Context, ask: RestrictPlacement) -> Handled<RestrictPlacementResponse> {
+    let needs = (ask.architecture, ask.tags);
+    cc.needs.lock().unwrap().as_mut().unwrap().extend(ask.instance_ids.into_iter().map(|id| (id, needs.clone())));
+    Ok(RestrictPlacementResponse::default())
 }
 
 async fn describe_placements(cc: Arc<Cc>, _: Context, _: DescribePlacements) -> Handled<DescribePlacementsResponse> {
@@ -414,6 +436,7 @@ impl Wire {
             .on(plan_instances)
             .on(describe_placements)
             .on(join_placement_group)
+            .on(restrict_placement)
             .on(describe_trace)
             .on(describe_logs)
             .on(describe_inventory);
@@ -526,6 +549,7 @@ pub async fn open_zones(path: &Path, wires: &[(&'static str, Arc<Wire>)], clock:
         addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).unwrap(),
         poll: Duration::from_secs(2),
         on_failure: OnFailure::Restart,
+        node_tags: BTreeMap::from([("c1.xlarge".to_string(), vec!["ssd".to_string()])]),
     };
     Cloud::open(Store::open(&path.join("cloud.db")).unwrap(), settings, clock.clone(), connect).await.unwrap()
 }

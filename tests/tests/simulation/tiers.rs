@@ -1,6 +1,7 @@
 //! The three programs as their `main`s put them together, but for what a simulation stands in for: sockets, libvirt, and
 //! the programs that nodes run. What outlives a program is in its directory, and in its node's hypervisor.
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::future::pending;
 use std::path::{Path, PathBuf};
@@ -201,6 +202,7 @@ impl Site {
                 addresses: Pool::parse(&["192.0.2.10-192.0.2.12".to_string()]).expect("addresses"),
                 poll: Duration::from_secs(5),
                 on_failure: OnFailure::default(),
+                node_tags: BTreeMap::new(),
             };
             let network = site.network.clone();
             let connect: ironbark_clc::clusters::Connect =

@@ -60,6 +60,23 @@ pub enum Admin {
         /// Its name.
         name: String,
     },
+    /// Let a node get no new instances, for its maintenance; those that it has stay. A stopped one is not started.
+    DrainNode {
+        /// Its cluster.
+        cluster: String,
+        /// Its name.
+        name: String,
+        /// Why: shown wherever the node is, and to whom it keeps from starting.
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a node get new instances again.
+    UndrainNode {
+        /// Its cluster.
+        cluster: String,
+        /// Its name.
+        name: String,
+    },
     /// Show the nodes and why they are as they are.
     DescribeNodes {
         /// Only of this cluster.
@@ -122,6 +139,14 @@ fn call(command: Admin) -> Result<Call> {
         Admin::DeregisterNode { cluster, name } => {
             ("DeregisterNode", vec![pair("Cluster", cluster), pair("Name", name)])
         }
+        Admin::DrainNode { cluster, name, reason } => {
+            let node = [pair("Cluster", cluster), pair("Name", name), pair("Draining", "true".to_string())];
+            ("ModifyNode", node.into_iter().chain(optional("Reason", reason)).collect())
+        }
+        Admin::UndrainNode { cluster, name } => {
+            let draining = pair("Draining", "false".to_string());
+            ("ModifyNode", vec![pair("Cluster", cluster), pair("Name", name), draining])
+        }
         Admin::GetCredentials { .. } | Admin::Identity(_) | Admin::Unstick(_) => {
             bail!("this command is not one of clusters and nodes")
         }
@@ -147,20 +172,29 @@ fn clusters(answer: &Element) -> Vec<String> {
 fn nodes(answer: &Element) -> Vec<String> {
     let row = |item: &Element| {
         let of = |free: &str, all: &str| format!("{}/{}", item.at(free), item.at(all));
+        let (state, reason) = match (item.at("state"), item.at("reason"), item.at("draining")) {
+            (state, reason, "") => (state.to_string(), reason.to_string()),
+            (state, "", drain) => (format!("{state}, draining"), format!("draining {drain}")),
+            (state, reason, drain) => (format!("{state}, draining"), format!("{reason}; draining {drain}")),
+        };
         vec![
             item.at("cluster").to_string(),
             item.at("name").to_string(),
-            item.at("state").to_string(),
+            state,
             of("coresAvailable", "coresMax"),
             of("memoryAvailable", "memoryMax"),
             of("diskAvailable", "diskMax"),
+            item.at("tags").to_string(),
             item.at("hypervisor").to_string(),
             item.at("instances").to_string(),
-            item.at("reason").to_string(),
+            reason,
         ]
     };
     let rows: Vec<Vec<String>> = answer.items("nodeSet").map(row).collect();
-    table(&["CLUSTER", "NODE", "STATE", "CORES", "MEMORY MB", "DISK GB", "HYPERVISOR", "INSTANCES", "REASON"], &rows)
+    table(
+        &["CLUSTER", "NODE", "STATE", "CORES", "MEMORY MB", "DISK GB", "TAGS", "HYPERVISOR", "INSTANCES", "REASON"],
+        &rows,
+    )
 }
 
 /// New access key and certificate, in files that only their owner can read.

@@ -32,6 +32,12 @@ pub struct Plan {
     /// Availability zone.
     #[arg(short = 'z', long)]
     availability_zone: Option<String>,
+    /// The image: its architecture must be the node's, and where it is cached counts.
+    #[arg(short = 'i', long)]
+    image: Option<String>,
+    /// Placement group, by name or id.
+    #[arg(short = 'g', long)]
+    placement_group: Option<String>,
 }
 
 impl Schedule {
@@ -48,6 +54,8 @@ impl Schedule {
                     ("Count".to_string(), plan.count.to_string()),
                 ];
                 parameters.extend(optional("AvailabilityZone", plan.availability_zone));
+                parameters.extend(optional("ImageId", plan.image));
+                parameters.extend(optional("GroupName", plan.placement_group));
                 Ok(Call { action: "DescribePlacementPlan", parameters, text: story })
             }
         }
@@ -142,7 +150,10 @@ fn named(node: &Element, decision: &Element) -> [String; 3] {
     let why = match node.at("reason") {
         "" => {
             let weight = |weight: &Element| format!("{} {}", weight.at("name"), weight.at("value"));
-            let weights = node.items("weightSet").map(weight).collect::<Vec<_>>().join(", ");
+            let mut weights = node.items("weightSet").map(weight).collect::<Vec<_>>().join(", ");
+            if !node.at("assumed").is_empty() {
+                weights = format!("{weights}; {}", node.at("assumed"));
+            }
             match decision.at("said") {
                 said if !said.is_empty() && node.at("rank") == "1" => format!("{said} ({weights})"),
                 _ => weights,
@@ -190,7 +201,8 @@ mod tests {
         let lines = shown(
             "<zone>cluster1</zone><number>0</number><instanceId>i-1</instanceId><outcome>taken</outcome>\
              <nodeCount>2</nodeCount><nodeSet><item><name>n1</name><reason>is down</reason></item><item><name>n2</name>\
-             <rank>1</rank><weightSet><item><name>memory</name><value>384</value></item></weightSet></item></nodeSet>",
+             <rank>1</rank><weightSet><item><name>memory</name><value>384</value></item></weightSet>\
+             <assumed>does not tell its tags</assumed></item></nodeSet>",
         );
         assert_eq!(
             lines,
@@ -199,7 +211,7 @@ mod tests {
                 "cluster1 yes has room for 3; it declined: 2 nodes are down",
                 "",
                 "ZONE INSTANCE OUTCOME RANK NODE WHY",
-                "cluster1 i-1 taken 1 n2 memory 384",
+                "cluster1 i-1 taken 1 n2 memory 384; does not tell its tags",
                 "- n1 is down",
             ]
         );

@@ -141,6 +141,34 @@ impl Action for DeregisterNode {
     }
 }
 
+/// Lets a node get no new instances, or get them again; those that it has stay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModifyNode {
+    pub cluster: String,
+    pub name: String,
+    /// True: no new ones.
+    pub draining: bool,
+    /// Why, for people.
+    pub reason: Option<String>,
+}
+
+impl Action for ModifyNode {
+    const NAME: &'static str = "ModifyNode";
+    const ACCESS: Access = Access::Administrator;
+    const SOAP: bool = false;
+    type Response = Done;
+
+    fn parse(params: &Params) -> Result<Self, Ec2Error> {
+        params.required("Draining")?;
+        let draining = params.boolean("Draining")?.unwrap_or_default();
+        let reason = params.text("Reason");
+        if reason.as_ref().is_some_and(|reason| reason.len() > 256 || reason.chars().any(char::is_control)) {
+            return Err(params.invalid("Reason", "...", "It must be one line of at most 256 bytes."));
+        }
+        Ok(Self { cluster: name(params, "Cluster")?, name: name(params, "Name")?, draining, reason })
+    }
+}
+
 /// Which nodes the clusters have, and how they are.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DescribeNodes {
@@ -178,6 +206,12 @@ pub struct NodeRow {
     pub disk_gb: Option<(i64, i64)>,
     /// What runs its domains, and why so.
     pub hypervisor: Option<String>,
+    /// What its guests' processors are.
+    pub architecture: Option<String>,
+    /// What its administrator says of it.
+    pub tags: Vec<String>,
+    /// If it gets no new instances: since when and why.
+    pub draining: Option<String>,
     /// The instances on it.
     pub instance_ids: Vec<String>,
 }
@@ -202,6 +236,9 @@ impl Row for NodeRow {
             ("diskAvailable", free(self.disk_gb)),
             ("diskMax", all(self.disk_gb)),
             ("hypervisor", self.hypervisor.clone()),
+            ("architecture", self.architecture.clone()),
+            ("tags", Some(self.tags.join(" ")).filter(|tags| !tags.is_empty())),
+            ("draining", self.draining.clone()),
             ("instances", Some(self.instance_ids.join(" "))),
         ])
     }

@@ -1,5 +1,6 @@
 //! Why instances were placed where they were, and where they would be placed now.
 
+use crate::ec2::ids;
 use crate::ec2::run::MAX_COUNT;
 use crate::error::Ec2Error;
 use crate::front::{Action, Params, Reply, Writer};
@@ -31,6 +32,10 @@ pub struct DescribePlacementPlan {
     pub instance_type: String,
     pub count: u32,
     pub availability_zone: Option<String>,
+    /// The image of which they would be: its architecture, and where it is cached.
+    pub image_id: Option<String>,
+    /// The placement group that they would be in, by name or id.
+    pub placement_group: Option<String>,
 }
 
 impl Action for DescribePlacementPlan {
@@ -44,6 +49,8 @@ impl Action for DescribePlacementPlan {
             instance_type: params.text("InstanceType").unwrap_or_else(|| "m1.small".to_string()),
             count: u32::try_from(count).expect("checked to be from 1 to 1000"),
             availability_zone: params.text("AvailabilityZone"),
+            image_id: ids::optional_image_id(params, "ImageId")?,
+            placement_group: params.text("GroupName"),
         })
     }
 }
@@ -106,6 +113,8 @@ pub struct NodeLine {
     pub filter: Option<String>,
     pub reason: Option<String>,
     pub weights: Vec<(String, i64)>,
+    /// What it has not told, so that it was taken for granted.
+    pub assumed: Option<String>,
 }
 
 impl Reply for Placements {
@@ -146,6 +155,7 @@ impl Decision {
                     w.text("name", name);
                     w.number("value", *value);
                 });
+                w.optional("assumed", node.assumed.as_deref());
             });
         }
     }

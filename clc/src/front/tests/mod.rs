@@ -87,6 +87,19 @@ async fn sample<R: Sampled>(_: Arc<Cloud>, _: Context, caller: Caller, _: R) -> 
     Ok(R::fullest())
 }
 
+/// RunInstances looks at DryRun itself.
+async fn rehearsal(
+    cloud: Arc<Cloud>,
+    ctx: Context,
+    caller: Caller,
+    request: RunInstances,
+) -> Result<<RunInstances as Action>::Response, Ec2Error> {
+    if request.dry_run {
+        return Err(Ec2Error::new(Code::DryRunOperation, "there is room"));
+    }
+    sample(cloud, ctx, caller, request).await
+}
+
 async fn broken(
     _: Arc<Cloud>,
     _: Context,
@@ -98,7 +111,7 @@ async fn broken(
 
 fn actions() -> Actions<Cloud> {
     Actions::new()
-        .on(sample::<RunInstances>)
+        .on(rehearsal)
         .on(sample::<DescribeInstances>)
         .on(sample::<RebootInstances>)
         .on(sample::<TerminateInstances>)
