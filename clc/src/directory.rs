@@ -5,7 +5,7 @@ use ironbark_wsdl::trace::now_micros;
 
 use crate::cloud::Cloud;
 use crate::error::Ec2Error;
-use crate::front::{AccessKey, Caller, Credential, Directory};
+use crate::front::{AccessKey, Answered, Caller, Credential, Directory};
 use crate::store::{AnsweredRequest, Member};
 
 fn caller(member: Member, credential: Credential) -> Caller {
@@ -33,10 +33,12 @@ impl Directory for Cloud {
         Ok(found.map(|(found, member)| caller(member, Credential::Certificate(found.fingerprint))))
     }
 
-    fn answered(&self, ctx: &Context, caller: &Caller, action: &str, outcome: &str, duration: std::time::Duration) {
-        let duration = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+    fn answered(&self, ctx: &Context, answered: Answered<'_>) {
+        let Answered { caller, action, global, outcome, took } = answered;
+        let duration = i64::try_from(took.as_micros()).unwrap_or(i64::MAX);
         self.answered.note(AnsweredRequest {
             id: ctx.request.to_string(),
+            global: global.map(ToString::to_string),
             account: caller.account.clone(),
             user: caller.user.clone(),
             action: action.to_string(),

@@ -3,6 +3,7 @@
 
 pub(crate) mod request_log;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ const KEEP_HISTORY: SignedDuration = SignedDuration::from_hours(25 + 7 * 24);
 const KEEP_ZONE_CHOICES: SignedDuration = SignedDuration::from_hours(7 * 24);
 /// How often it is looked for what is to be forgotten.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+/// Most requests that are shown together under one global id.
+const MOST_OF_GLOBAL: u32 = 50;
 /// How often it is looked for what is overdue.
 const RESOLVE_EVERY: Duration = Duration::from_secs(5);
 
@@ -42,6 +45,17 @@ impl Cloud {
             Some(account) => Ok(Some(account)),
             None => self.store.requester(id.to_string()).await,
         }
+    }
+
+    /// The answered requests that are part of what an administrator gave that id, as `X-Request-Id`: of very
+    /// many, the latest.
+    ///
+    /// # Errors
+    /// [`StoreError`] if the records cannot be read.
+    pub async fn requests_of(&self, global: &str) -> Result<BTreeSet<String>, StoreError> {
+        let mut ids: BTreeSet<String> = self.answered.requests_of(global).into_iter().collect();
+        ids.extend(self.store.requests_of(global.to_string(), MOST_OF_GLOBAL).await?);
+        Ok(ids)
     }
 
     /// Writes down the answered requests that wait.

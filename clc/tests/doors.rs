@@ -4,21 +4,26 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use aws_lc_rs::{digest, hmac};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::BodyExt;
+use ironbark_clc::actions::trace::describe_trace;
+use ironbark_clc::ec2::admin::{DescribeTrace, Listing};
+use ironbark_clc::error::Code;
 use ironbark_clc::front::{Door, Front};
 use ironbark_clc::store::{AccessKey, Certificate};
 use ironbark_clc::{Cloud, routes, serve};
+use ironbark_wsdl::RequestId;
 use ironbark_wsdl::clock::Clock;
 use ironbark_wsdl::envelope::{self, Outgoing};
 use ironbark_wsdl::wsse::{Identity, Profile, Security};
 use jiff::{SignedDuration, Timestamp};
 
-use support::{ADMIN, IMAGE, Lab};
+use support::{ADMIN, EVE, IMAGE, Lab, caller};
 
 const PATH: &str = "/services/Eucalyptus";
 const HOST: &str = "cloud.example:8773";
@@ -239,6 +244,48 @@ async fn a_parameter_may_not_be_both_in_the_url_and_in_the_form() {
     let mut request = signed(KEY, SECRET, stand.now(), "Action=DescribeRegions&Version=2016-11-15");
     *request.uri_mut() = format!("{PATH}?Action=TerminateInstances").parse().unwrap();
     assert_eq!(stand.ask(request).await, (400, "MalformedQueryString".to_string()));
+}
+
+/// C-13: `X-Request-Id` of an administrator, and of nobody else, nor in any form.
+#[tokio::test]
+async fn an_id_that_an_administrator_gives_to_several_requests_finds_them_all() {
+    let stand = Stand::new().await;
+    let eves =
+        AccessKey { id: "AKIBEVE".into(), user: format!("AIDA{EVE}"), secret: SECRET.into(), active: true, created: 1 };
+    assert!(stand.lab.cloud.store.add_access_key(eves).await.unwrap());
+    let uuid = RequestId::random();
+    let global = format!("req-{uuid}");
+    let mut expected = BTreeSet::new();
+    for (key, action, given, counts) in [
+        (KEY, "DescribeRegions", global.as_str(), true),
+        (KEY, "DescribeImages", global.as_str(), true),
+        (KEY, "DescribeInstances", uuid.as_str(), false),
+        (KEY, "DescribeKeyPairs", "req-nonsense", false),
+        ("AKIBEVE", "DescribeRegions", global.as_str(), false),
+    ] {
+        let body = format!("Action={action}&Version=2016-11-15");
+        let mut request = signed(key, SECRET, stand.now(), &body);
+        request.headers_mut().insert("x-request-id", given.parse().unwrap());
+        let response = stand.front.handle(request).await;
+        assert_eq!(response.status(), 200, "{action} with {given}");
+        let own = response.headers()["x-amzn-requestid"].to_str().unwrap().to_string();
+        assert_ne!(own, uuid.as_str(), "each request has an id of its own");
+        expected.extend(counts.then_some(own));
+    }
+    let trace = |account: &'static str, request_id: &RequestId| {
+        let request = DescribeTrace { request_id: request_id.clone() };
+        describe_trace(stand.lab.cloud.clone(), stand.lab.ctx(), caller(account), request)
+    };
+    for _ in 0..2 {
+        let Listing(spans) = trace("admin", &uuid).await.unwrap();
+        let found: BTreeSet<String> = spans.into_iter().map(|span| span.request_id).collect();
+        assert_eq!(found, expected);
+        // First from memory, then from the records.
+        stand.lab.cloud.write_answered().await.unwrap();
+    }
+    assert_eq!(trace("eve", &uuid).await.unwrap_err().code, Code::NoSuchEntity);
+    let one = expected.first().unwrap().parse().unwrap();
+    assert!(trace("admin", &one).await.unwrap().0.iter().all(|span| span.request_id == one.as_str()));
 }
 
 #[tokio::test]

@@ -1,11 +1,12 @@
 //! The timed trace of a request over the three tiers, and its log lines, gathered through the
-//! clusters.
+//! clusters; or of all requests to which an administrator gave one id.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ironbark_wsdl::ironbark::{self, LogLine};
-use ironbark_wsdl::{CallError, Context, Request, Span, log};
+use ironbark_wsdl::{CallError, Context, Request, RequestId, Span, log};
 use tokio::task::JoinSet;
 
 use crate::cloud::{Cloud, TIER};
@@ -30,24 +31,15 @@ pub async fn describe_trace(
     caller: Caller,
     request: DescribeTrace,
 ) -> Result<Listing<Span>, Ec2Error> {
-    let id = request.request_id.to_string();
-    check_asker(&cloud, &caller, &id).await?;
-    let mut spans = cloud.recorder.of(&id);
-    let message = ironbark::DescribeTrace { request_id: id.clone(), ..Default::default() };
-    for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
-        match part {
-            Ok(answer) => spans.extend(answer.spans.into_iter().map(convert::span)),
-            Err(error) => spans.push(Span {
-                request_id: id.clone(),
-                id: format!("missing {cluster}"),
-                parent: None,
-                tier: format!("cc:{cluster}"),
-                name: "trace.missing".to_string(),
-                detail: None,
-                start: ironbark_wsdl::trace::now_micros(),
-                duration: 0,
-                outcome: error.to_string(),
-            }),
+    let mut spans = Vec::new();
+    for id in meant(&cloud, &caller, &request.request_id).await? {
+        spans.extend(cloud.recorder.of(&id));
+        let message = ironbark::DescribeTrace { request_id: id.clone(), ..Default::default() };
+        for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
+            match part {
+                Ok(answer) => spans.extend(answer.spans.into_iter().map(convert::span)),
+                Err(error) => spans.push(missing_span(&id, &cluster, &error)),
+            }
         }
     }
     let reader = Reader::of(&cloud, &caller);
@@ -57,7 +49,21 @@ pub async fn describe_trace(
         span.outcome = reader.text(&span.outcome);
     }
     spans.sort_by_key(|span| span.start);
-    if spans.is_empty() { Err(unknown(&id)) } else { Ok(Listing(spans)) }
+    if spans.is_empty() { Err(unknown(request.request_id.as_str())) } else { Ok(Listing(spans)) }
+}
+
+fn missing_span(id: &str, cluster: &str, error: &CallError) -> Span {
+    Span {
+        request_id: id.to_string(),
+        id: format!("missing {cluster}"),
+        parent: None,
+        tier: format!("cc:{cluster}"),
+        name: "trace.missing".to_string(),
+        detail: None,
+        start: ironbark_wsdl::trace::now_micros(),
+        duration: 0,
+        outcome: error.to_string(),
+    }
 }
 
 /// Every line of the tiers' logs that bears the request's id, by time; like [`describe_trace`].
@@ -70,20 +76,21 @@ pub async fn describe_logs(
     caller: Caller,
     request: DescribeLogs,
 ) -> Result<Listing<LogLine>, Ec2Error> {
-    let id = request.request_id.to_string();
-    check_asker(&cloud, &caller, &id).await?;
-    let mut lines: Vec<LogLine> = log::lines_of(&id).into_iter().map(|line| LogLine::of(line, TIER)).collect();
-    let message = ironbark::DescribeLogs { request_id: id.clone(), ..Default::default() };
-    for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
-        match part {
-            Ok(answer) => lines.extend(answer.lines),
-            Err(error) => lines.push(LogLine {
-                time: ironbark_wsdl::trace::now_micros(),
-                tier: format!("cc:{cluster}"),
-                level: "WARN".to_string(),
-                event: "trace.missing".to_string(),
-                text: error.to_string(),
-            }),
+    let mut lines = Vec::new();
+    for id in meant(&cloud, &caller, &request.request_id).await? {
+        lines.extend(log::lines_of(&id).into_iter().map(|line| LogLine::of(line, TIER)));
+        let message = ironbark::DescribeLogs { request_id: id, ..Default::default() };
+        for (cluster, part) in of_clusters(&cloud, &ctx, message).await {
+            match part {
+                Ok(answer) => lines.extend(answer.lines),
+                Err(error) => lines.push(LogLine {
+                    time: ironbark_wsdl::trace::now_micros(),
+                    tier: format!("cc:{cluster}"),
+                    level: "WARN".to_string(),
+                    event: "trace.missing".to_string(),
+                    text: error.to_string(),
+                }),
+            }
         }
     }
     let reader = Reader::of(&cloud, &caller);
@@ -93,7 +100,7 @@ pub async fn describe_logs(
     }
     // The sort is stable: what one tier wrote in one microsecond stays in its order.
     lines.sort_by_key(|line| line.time);
-    if lines.is_empty() { Err(unknown(&id)) } else { Ok(Listing(lines)) }
+    if lines.is_empty() { Err(unknown(request.request_id.as_str())) } else { Ok(Listing(lines)) }
 }
 
 fn unknown(id: &str) -> Ec2Error {
@@ -101,11 +108,16 @@ fn unknown(id: &str) -> Ec2Error {
     Ec2Error::new(Code::NoSuchEntity, text)
 }
 
-async fn check_asker(cloud: &Cloud, caller: &Caller, id: &str) -> Result<(), Ec2Error> {
-    if caller.is_administrator() || cloud.requester(id).await?.as_deref() == Some(caller.account.as_str()) {
-        return Ok(());
+/// The requests that are meant by an id, of those that the caller may look at: the one that has it, or for an
+/// administrator those to which it was given.
+async fn meant(cloud: &Cloud, caller: &Caller, id: &RequestId) -> Result<BTreeSet<String>, Ec2Error> {
+    let own = BTreeSet::from([id.to_string()]);
+    if caller.is_administrator() {
+        let parts = cloud.requests_of(id.as_str()).await?;
+        return Ok(if parts.is_empty() { own } else { parts });
     }
-    Err(unknown(id))
+    let requester = cloud.requester(id.as_str()).await?;
+    if requester.as_ref() == Some(&caller.account) { Ok(own) } else { Err(unknown(id.as_str())) }
 }
 
 /// The part of every cluster that knows the operation, by the clusters' names.

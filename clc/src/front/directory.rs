@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use ironbark_wsdl::Context;
+use ironbark_wsdl::{Context, RequestId};
 
 use super::action::Caller;
 use crate::error::Ec2Error;
@@ -27,7 +27,22 @@ pub trait Directory: Send + Sync + 'static {
     /// certificate must have been given to a user; who issued it does not matter.
     fn certificate(&self, fingerprint: &str) -> impl Future<Output = Result<Option<Caller>, Ec2Error>> + Send;
 
-    /// Told of each request of a known user when its answer is ready: `outcome` is `ok` or an error
-    /// code. Must not wait for anything: the client does.
-    fn answered(&self, _ctx: &Context, _caller: &Caller, _action: &str, _outcome: &str, _took: Duration) {}
+    /// Told of each request of a known user when its answer is ready. Must not wait for anything: the client
+    /// does.
+    fn answered(&self, _ctx: &Context, _answered: Answered<'_>) {}
+}
+
+/// A request whose answer is ready.
+#[derive(Clone, Copy, Debug)]
+pub struct Answered<'a> {
+    /// Who asked.
+    pub caller: &'a Caller,
+    /// What for.
+    pub action: &'a str,
+    /// The id that the caller, an administrator, gave to what the request is part of.
+    pub global: Option<&'a RequestId>,
+    /// `ok`, or an error code.
+    pub outcome: &'a str,
+    /// How long it took.
+    pub took: Duration,
 }

@@ -20,7 +20,7 @@ mod wsdl;
 mod xml;
 
 pub use action::{Access, Action, Actions, Caller, Credential, Reply, Service};
-pub use directory::{AccessKey, Directory};
+pub use directory::{AccessKey, Answered, Directory};
 pub use params::{MAX_PARAMETERS, Params};
 pub use server::Front;
 pub use wsdl::EC2_WSDL;

@@ -13,8 +13,8 @@ use ironbark_wsdl::wsse::Identity;
 use ironbark_wsdl::{Context, Moment, Recorder, RequestId};
 use tracing::Instrument;
 
-use super::action::{Actions, Reply};
-use super::directory::Directory;
+use super::action::{Actions, Caller, Reply};
+use super::directory::{Answered, Directory};
 use super::query::{self, Accepted, Form};
 use super::replay::Replays;
 use super::reply::{Rejected, failure, success, xml};
@@ -80,7 +80,9 @@ impl<S: Directory> Front<S> {
     /// Answers one request.
     pub async fn handle(self: &Arc<Self>, request: Request<Bytes>) -> Answer {
         let id = RequestId::random();
-        let span = tracing::info_span!("request", req = %id, user = tracing::field::Empty, op = tracing::field::Empty);
+        let span = tracing::info_span!(
+            "request", req = %id, user = tracing::field::Empty, op = tracing::field::Empty, global = tracing::field::Empty
+        );
         self.answer(id, request).instrument(span).await
     }
 
@@ -124,11 +126,16 @@ impl<S: Directory> Front<S> {
         // Each step begins where the one before ended: no time of a request is nobody's.
         let verified = root.ctx().start("clc.front.verify", caller.to_string()).since(received).finish("ok");
         tracing::Span::current().record("user", caller.to_string()).record("op", action.as_str());
+        let global = global_id(request, &caller);
+        if let Some(id) = &global {
+            tracing::Span::current().record("global", tracing::field::display(id));
+        }
         let began = Instant::now();
         let (performed, ended) = self.perform(root.ctx(), accepted, verified).await;
         let outcome = performed.as_ref().map_or_else(|error| error.code.as_str(), |_| "ok");
         let answering = root.ctx().start("clc.front.answer", "").since(ended);
-        self.state.answered(root.ctx(), &caller, &action, outcome, began.elapsed());
+        let (caller, global, took) = (&caller, global.as_ref(), began.elapsed());
+        self.state.answered(root.ctx(), Answered { caller, action: &action, global, outcome, took });
         let (answer, result) = match performed {
             Ok(reply) => (success(door, version, &action, id, reply), Ok(())),
             Err(error) => {
@@ -197,6 +204,13 @@ enum Way {
         /// The body is a form with parameters.
         is_form: bool,
     },
+}
+
+/// The id that an administrator of the cloud gave to what the request is part of (`X-Request-Id: req-UUID`). Others'
+/// is no more than what some proxy put there, and so is one of another form.
+fn global_id(request: &Request<Bytes>, caller: &Caller) -> Option<RequestId> {
+    let text = request.headers().get("x-request-id").filter(|_| caller.is_administrator())?.to_str().ok()?;
+    text.strip_prefix("req-").and_then(|_| text.parse().ok())
 }
 
 fn way(request: &Request<Bytes>) -> Result<Way, Ec2Error> {

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     HISTORY,
     ZONE_CHOICES,
     PLACEMENT_GROUPS,
+    GLOBAL_IDS,
 ];
 
 const FIRST: &str = "
@@ -424,6 +425,11 @@ CREATE TABLE placement_groups (
 ) STRICT, WITHOUT ROWID;
 ALTER TABLE reservations ADD COLUMN placement_group TEXT;
 CREATE INDEX reservations_by_placement_group ON reservations (placement_group) WHERE placement_group IS NOT NULL;
+";
+
+const GLOBAL_IDS: &str = "
+ALTER TABLE requests ADD COLUMN global TEXT;
+CREATE INDEX requests_by_global ON requests (global) WHERE global IS NOT NULL;
 ";
 
 /// Brings the file to the newest schema; each migration is one transaction with its count.

@@ -34,6 +34,13 @@ impl RequestLog {
         waiting.iter().find(|request| request.id == id).map(|request| request.account.clone())
     }
 
+    /// Those not written yet that are part of what an administrator gave that id.
+    pub(super) fn requests_of(&self, global: &str) -> Vec<String> {
+        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let part = |request: &&AnsweredRequest| request.global.as_deref() == Some(global);
+        waiting.iter().filter(part).map(|request| request.id.clone()).collect()
+    }
+
     /// Waits until one is taken.
     pub(super) async fn rung(&self) {
         self.rung.notified().await;
