@@ -215,6 +215,26 @@ async fn an_instance_that_failed_is_started_again_three_times_an_hour() {
     assert_eq!(lab.wire.count("StartInstances"), 5, "an hour later it is started again");
 }
 
+/// A restart after a failure is no answer to an owner whose stop was taken back.
+#[tokio::test]
+async fn a_restart_after_a_failure_keeps_the_reason_of_a_stop_that_was_taken_back() {
+    let lab = Lab::new().await;
+    let id = &lab.running(1).await[0];
+    stop(&lab, std::slice::from_ref(id)).await.unwrap();
+    lab.cc.refuse("StopInstances", "node n1 has no power button");
+    lab.pass().await;
+    lab.advance(180);
+    lab.pass_again().await;
+    let reason = |told: ironbark_clc::ec2::instances::Instance| told.state_reason.map(|reason| reason.message);
+    let taken_back = reason(lab.describe(id).await.unwrap());
+    assert!(taken_back.as_deref().is_some_and(|why| why.contains("no power button")), "{taken_back:?}");
+    lab.cc.failed.lock().unwrap().insert(id.clone());
+    lab.cc.set(id, "stopped");
+    lab.poll().await;
+    assert_eq!(lab.state(id).await, InstanceState::Pending);
+    assert_eq!(reason(lab.describe(id).await.unwrap()), taken_back);
+}
+
 /// What its owner set is about the guest's own shutdown: a machine that lost its power takes nobody's disk away.
 #[tokio::test]
 async fn a_failure_is_no_shutdown_of_the_guest() {
@@ -307,6 +327,32 @@ async fn a_cluster_of_2_0_1_runs_instances_and_cannot_stop_them() {
     assert_eq!(error.code, Code::UnsupportedOperation);
     assert!(error.message.contains("2.0.1"), "{error}");
     assert_eq!(lab.state(&ids[0]).await, InstanceState::Running);
+}
+
+#[tokio::test]
+async fn a_node_that_its_cluster_has_not_heard_of_yet_is_none_of_2_0_1() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    lab.cc.node.lock().unwrap().0.clear();
+    lab.poll().await;
+    stop(&lab, &ids).await.unwrap();
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopping);
+}
+
+#[tokio::test]
+async fn nothing_is_started_on_a_node_that_drains() {
+    let lab = Lab::new().await;
+    let ids = lab.running(1).await;
+    lab.cc.node.lock().unwrap().1 = Some("since 2026-11-20T10:00:00Z: a new disk".to_string());
+    lab.poll().await;
+    start(&lab, &ids).await.expect("it runs: that is no start");
+    stop(&lab, &ids).await.unwrap();
+    lab.cc.set(&ids[0], "stopped");
+    lab.poll().await;
+    let refused = start(&lab, &ids).await.unwrap_err();
+    assert_eq!(refused.code, Code::OperationNotPermitted);
+    assert!(refused.message.contains("is draining since 2026-11-20T10:00:00Z: a new disk"), "{refused}");
+    assert_eq!(lab.state(&ids[0]).await, InstanceState::Stopped);
 }
 
 #[tokio::test]

@@ -191,6 +191,7 @@ pub async fn start_instances(
 ) -> Result<StateChanges, Ec2Error> {
     let ids = canonical(request.instance_ids);
     check_ability(&cloud, &caller, &ids, ("StartInstances", "StartInstance")).await?;
+    check_drains(&cloud, &caller, &ids).await?;
     let changes = act(&cloud, &ctx, caller, Act::Start, ids, false).await?;
     Ok(state_changes(&cloud, changes))
 }
@@ -263,9 +264,11 @@ async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&
         let instance = found.ok_or_else(|| Ec2Error::no_instance(id))?;
         let cluster = &instance.cluster;
         let known = cloud.clusters.known(cluster).unwrap_or_default();
+        // A node that has counted boots knows both: 2.0.1's count none.
+        let node_is_able = instance.boot_count.is_some();
         if known.answered.is_none() {
-            // Not since we started. But a node that has counted boots knows both: 2.0.1's count none.
-            if instance.boot_count.is_some() {
+            // Not since we started.
+            if node_is_able {
                 continue;
             }
             let text =
@@ -280,9 +283,28 @@ async fn check_ability(cloud: &Cloud, caller: &Caller, ids: &[String], needs: (&
         if !known.description.as_ref().is_some_and(|description| has(&description.operations, needs.0)) {
             return unable(format!("Zone {cluster}"));
         }
-        let node = instance.node.as_deref().and_then(|name| known.node(name));
+        // A node that has not been heard of since its cluster started tells nothing yet.
+        let node = instance.node.as_deref().filter(|_| !node_is_able).and_then(|name| known.node(name));
         if node.is_some_and(|node| !has(&node.operations, needs.1)) {
             return unable(format!("The node of '{id}'"));
+        }
+    }
+    Ok(())
+}
+
+/// What is stopped comes back where its disk is. A node that an administrator drains is about to go.
+async fn check_drains(cloud: &Cloud, caller: &Caller, ids: &[String]) -> Result<(), Ec2Error> {
+    for id in ids {
+        let found = cloud.store.instance(caller.scope(), id.clone()).await?;
+        let instance = found.ok_or_else(|| Ec2Error::no_instance(id))?;
+        let known = cloud.clusters.known(&instance.cluster).unwrap_or_default();
+        let drain = instance.node.as_deref().and_then(|name| known.node(name)?.draining.as_ref());
+        if let Some(drain) = drain.filter(|_| instance.state() == InstanceState::Stopped) {
+            let text = format!(
+                "The instance '{id}' cannot be started now: the node that has its disk is draining {drain}; an administrator \
+                 of the cloud can end that"
+            );
+            return Err(Ec2Error::new(Code::OperationNotPermitted, text));
         }
     }
     Ok(())

@@ -186,7 +186,8 @@ impl Instance {
         if seen.went_off {
             self.epoch += 1;
             self.reason = match after_off {
-                AfterOff::Restart => None,
+                // Why its owner's stop was taken back, say.
+                AfterOff::Restart => self.reason.take(),
                 AfterOff::Stop | AfterOff::Terminate if report.is_by_guest() => {
                     Some(Reason::new("Client.InstanceInitiatedShutdown", "Instance initiated shutdown"))
                 }

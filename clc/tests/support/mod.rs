@@ -76,6 +76,8 @@ pub struct Cc {
     pub planned: Mutex<Option<PlanInstances>>,
     /// What its node's guests' processors are, if it tells.
     pub architecture: Mutex<Option<String>>,
+    /// What its node tells of itself: its operations, and why it drains.
+    pub node: Mutex<(Vec<&'static str>, Option<String>)>,
     /// Its node has not answered since.
     pub node_seen: Mutex<Timestamp>,
     pub clock: Clock,
@@ -103,6 +105,7 @@ impl Cc {
             groups: Mutex::new(None),
             epochs: Mutex::default(),
             failed: Mutex::default(),
+            node: Mutex::new((vec!["DescribeNode", "StopInstance", "StartInstance"], None)),
             needs: Mutex::new(None),
             planned: Mutex::new(None),
             architecture: Mutex::new(None),
@@ -265,7 +268,7 @@ async fn start_instances(cc: Arc<Cc>, _: Context, ask: StartInstances) -> Handle
 
 async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handled<DescribeClusterResponse> {
     let now = cc.clock.now();
-    let seen = *cc.node_seen.lock().unwrap();
+    let (seen, node) = (*cc.node_seen.lock().unwrap(), cc.node.lock().unwrap().clone());
     let words = |words: &[&str]| words.iter().map(ToString::to_string).collect::<Vec<_>>();
     let mut operations = words(&[
         "DescribeCluster",
@@ -306,7 +309,8 @@ async fn describe_cluster(cc: Arc<Cc>, _: Context, _: DescribeCluster) -> Handle
             name: NODE.into(),
             state: "up".into(),
             last_seen: Some(seen.into()),
-            operations: words(&["DescribeNode", "StopInstance", "StartInstance"]),
+            operations: words(&node.0),
+            draining: node.1,
             architecture: cc.architecture.lock().unwrap().clone(),
             ..ClusterNode::default()
         }],
