@@ -16,8 +16,8 @@ use crate::clusters::tell;
 use crate::convert;
 use crate::ec2::Done;
 use crate::ec2::instances::{
-    DescribeInstances, DescribeInstancesResponse, RebootInstances, StartInstances, StateChange, StateChanges,
-    StopInstances, TerminateInstances,
+    DescribeInstances, DescribeInstancesResponse, InstanceState, RebootInstances, StartInstances, StateChange,
+    StateChanges, StopInstances, TerminateInstances,
 };
 use crate::error::{Code, Ec2Error};
 use crate::front::{Action, Caller};

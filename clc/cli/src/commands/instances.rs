@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use clap::Args;
+use uuid::Uuid;
 
 use super::{Call, filters, numbered, optional, tags};
 use crate::connection::Cloud;
@@ -58,7 +59,7 @@ pub struct Run {
     /// A tag for each instance; may be given several times.
     #[arg(long = "tag", value_name = "KEY[=VALUE]")]
     tags: Vec<String>,
-    /// A text of your own that makes repeating this command safe.
+    /// A text of your own that makes repeating this command safe; without it, each command launches anew.
     #[arg(long, value_name = "TOKEN")]
     client_token: Option<String>,
 }
@@ -93,7 +94,9 @@ impl Run {
         parameters.extend(yes("DisableApiTermination", self.disable_api_termination));
         parameters.extend(yes("Monitoring.Enabled", self.monitor));
         parameters.extend(tags::specification("instance", &self.tags)?);
-        parameters.extend(optional("ClientToken", self.client_token));
+        // Two such commands within one second would be one request, sent twice.
+        let token = self.client_token.unwrap_or_else(|| Uuid::new_v4().to_string());
+        parameters.push(("ClientToken".to_string(), token));
         Ok(Call { action: "RunInstances", parameters, text: reservation })
     }
 }
