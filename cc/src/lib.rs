@@ -4,7 +4,7 @@
 //!
 //! Read in this order: [`routes`] (what is served), [`handlers`] (what each operation does),
 //! [`cluster`] (what is believed, and who may change it), [`nodes`] (calling a node), [`refresh`]
-//! (keeping the beliefs fresh). Who gets an instance: [`placing`], [`launch`], [`sending`]. Pure decisions: [`place`],
+//! (keeping the beliefs fresh). Who gets an instance: [`placing`], [`launch`], [`search`], [`sending`]. Pure decisions: [`place`],
 //! [`budget`], [`cluster::merge`].
 
 pub mod budget;
@@ -26,6 +26,7 @@ pub mod placing;
 pub mod refresh;
 pub mod registry;
 pub mod routes;
+pub mod search;
 pub mod sending;
 
 pub use cluster::{Cluster, Connect, Settings};

@@ -277,7 +277,7 @@ fn imagine(
 }
 
 /// Drops placements of which nothing was sent, after a write that failed.
-pub async fn forget(cluster: &Cluster, ids: Vec<InstanceId>) {
+async fn forget(cluster: &Cluster, ids: Vec<InstanceId>) {
     // Err: the disk still refuses. In memory they are forgotten, and that is what counts now.
     drop(cluster.change(|beliefs, _| ids.iter().for_each(|id| beliefs.forget(id))).await);
 }

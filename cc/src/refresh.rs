@@ -19,7 +19,7 @@ use crate::cluster::overdue;
 use crate::ids::InstanceId;
 use crate::link::Link;
 use crate::nodes;
-use crate::{budget, convert, fan, launch, network, sending};
+use crate::{budget, convert, fan, network, search, sending};
 
 /// How long the first answers of all nodes are waited for at start.
 const FIRST_ROUND: Duration = Duration::from_secs(6);
@@ -253,7 +253,7 @@ async fn send_elsewhere(cluster: &Cluster, ctx: &Context, link: &Link) {
         here.map(|instance| (instance.id.clone(), instance.spec.clone())).collect::<Vec<_>>()
     });
     for (id, spec) in moves {
-        launch::elsewhere(cluster, &of_launch(ctx, &spec).detached(budget::CALL_MAX), &id).await;
+        search::elsewhere(cluster, &of_launch(ctx, &spec).detached(budget::CALL_MAX), &id).await;
     }
 }
 

@@ -30,6 +30,21 @@ fn start() -> ironbark::StartInstance {
     ironbark::StartInstance { instance_id: ID.into(), ..Default::default() }
 }
 
+/// A node with the instance running on it.
+async fn running(lab: &Lab) -> Running {
+    let node = lab.start().await;
+    node.launched(lab, ID).await;
+    node
+}
+
+/// The same, stopped by the operation 2.
+async fn stopped(lab: &Lab) -> Running {
+    let node = running(lab).await;
+    tell(&node, 2, "stop-2", stop()).await.unwrap();
+    node.until(ID, "stopped").await;
+    node
+}
+
 async fn again(lab: &Lab, node: Running) -> Running {
     node.kill();
     lab.start().await
@@ -38,10 +53,7 @@ async fn again(lab: &Lab, node: Running) -> Running {
 #[tokio::test]
 async fn what_a_later_operation_has_overtaken_changes_nothing_and_says_so() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
-    tell(&node, 2, "stop-2", stop()).await.unwrap();
-    node.until(ID, "stopped").await;
+    let node = stopped(&lab).await;
     tell(&node, 3, "start-3", start()).await.unwrap();
     node.until(ID, "running").await;
     let node = again(&lab, node).await;
@@ -66,8 +78,7 @@ async fn what_a_later_operation_has_overtaken_changes_nothing_and_says_so() {
 #[tokio::test]
 async fn a_reboot_that_comes_twice_reboots_once() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
+    let node = running(&lab).await;
     tell(&node, 2, "reboot-2", reboot(ID)).await.unwrap();
     node.when(ID, "rebooted", |record| record.boots == 2).await;
     let node = again(&lab, node).await;
@@ -81,10 +92,7 @@ async fn a_reboot_that_comes_twice_reboots_once() {
 #[tokio::test]
 async fn a_start_that_comes_twice_does_not_undo_what_the_guest_did() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
-    tell(&node, 2, "stop-2", stop()).await.unwrap();
-    node.until(ID, "stopped").await;
+    let node = stopped(&lab).await;
     tell(&node, 3, "start-3", start()).await.unwrap();
     node.until(ID, "running").await;
     lab.hypervisor.guest_stops(ID, OffReason::Shutdown);
@@ -98,10 +106,7 @@ async fn a_start_that_comes_twice_does_not_undo_what_the_guest_did() {
 #[tokio::test]
 async fn what_failed_is_tried_again_by_the_same_operation() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
-    tell(&node, 2, "stop-2", stop()).await.unwrap();
-    node.until(ID, "stopped").await;
+    let node = stopped(&lab).await;
     lab.hypervisor.fail_next("start", Fault::Refuse("the disk is locked".to_string()));
     tell(&node, 3, "start-3", start()).await.unwrap();
     node.when(ID, "stopped again", |record| {
@@ -115,8 +120,7 @@ async fn what_failed_is_tried_again_by_the_same_operation() {
 #[tokio::test]
 async fn a_stop_of_what_is_off_already_still_overtakes_the_start_before_it() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
+    let node = running(&lab).await;
     lab.hypervisor.guest_stops(ID, OffReason::Shutdown);
     node.until(ID, "stopped").await;
     tell(&node, 4, "stop-4", stop()).await.unwrap();
@@ -128,16 +132,14 @@ async fn a_stop_of_what_is_off_already_still_overtakes_the_start_before_it() {
 #[tokio::test]
 async fn an_end_is_never_late_and_answers_the_same_twice() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
+    let node = running(&lab).await;
     tell(&node, 3, "reboot-3", reboot(ID)).await.unwrap();
     let first = tell(&node, 2, "end-2", terminate(ID)).await.unwrap();
     assert_eq!(first.previous_state.as_deref(), Some("13"));
     node.until(ID, "terminated").await;
 
     let other = Lab::new();
-    let node = other.start().await;
-    node.launched(&other, ID).await;
+    let node = running(&other).await;
     let first = tell(&node, 2, "end-2", terminate(ID)).await.unwrap();
     node.until(ID, "terminated").await;
     assert_eq!(tell(&node, 2, "end-2", terminate(ID)).await.unwrap(), first);
@@ -147,8 +149,7 @@ async fn an_end_is_never_late_and_answers_the_same_twice() {
 #[tokio::test]
 async fn without_epochs_the_state_decides() {
     let lab = Lab::new();
-    let node = lab.start().await;
-    node.launched(&lab, ID).await;
+    let node = running(&lab).await;
     tell(&node, 5, "stop-5", stop()).await.unwrap();
     node.until(ID, "stopped").await;
     node.call(start()).await.unwrap();
