@@ -15,6 +15,7 @@ impl Runner {
         operation::order(self.record.operation.as_ref(), epoch, ctx.request.as_str(), request, &self.record.state)
     }
 
+    /// What is said of a request that comes too late.
     pub(super) fn overtaken(&self, ctx: &Context, than: i64) -> Refusal {
         tracing::info!(event = "nc.request.overtaken", instance = %self.id, req = %ctx.request, "it came too late");
         Refusal::new(format!(
@@ -23,10 +24,13 @@ impl Runner {
         ))
     }
 
-    /// Writes down the operation that was accepted. An end that is older than what came last leaves that.
+    /// Writes down the operation that was accepted. An end that is older than what came last leaves that, and so does a
+    /// repetition of what is on its way.
     pub(super) fn note_operation(&self, next: &mut Record, request: Request, ctx: &Context, answer: &Accepted) {
         let Some(epoch) = ctx.epochs.of(self.id.as_str()) else { return };
-        if next.operation.as_ref().is_some_and(|last| last.epoch > epoch) {
+        let begins = answer.before != answer.after;
+        let is_noted = |last: &Operation| last.epoch == epoch && last.id == ctx.request.as_str() && !begins;
+        if next.operation.as_ref().is_some_and(|last| last.epoch > epoch || is_noted(last)) {
             return;
         }
         let (id, answer) = (ctx.request.to_string(), answer.clone());
